@@ -1,0 +1,7 @@
+"""`python -m burstwatch` is the burstwatch command."""
+
+import sys
+
+from burstwatch.cli import main
+
+sys.exit(main())

@@ -1,0 +1,70 @@
+"""The `burstwatch` command: finds the part a verb belongs to, prints one line for an operator's mistake."""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.metadata import version
+
+from collector.schema.errors import OperatorError
+
+# verb -> ("module:function", help). Modules load only when their verb is called, so `agent` never pays for numpy.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("burstwatch.up.cli:main", "everything on one machine, with live numbers on the screen"),
+    "agent": ("collector.cli:main", "watch a serving node: sources -> disk spool -> Kafka"),
+    "worker": ("streams.cli:main", "compute burstiness, failures and memory pressure; serve /metrics"),
+    "capture": ("streams.capture.cli:main", "write live traffic to exactly-once trace segments"),
+    "trace": ("streams.capture.trace_cli:main", "trace export: segments -> CSV in the BurstGPT schema"),
+    "engine": ("workload.engine.cli:main", "a simulated OpenAI-compatible engine with a bounded KV cache"),
+    "replay": ("workload.replay.cli:main", "send a trace to an OpenAI-compatible server, on schedule"),
+    "workload": ("workload.cli:main", "workload generate: write the built-in workload as a trace file"),
+    "broker": ("burstwatch.broker.cli:main", "a single-node Kafka-protocol broker for one machine"),
+    "dashboards": ("dashboards.cli:main", "boards and rules as code: generate, check, push"),
+}
+
+USAGE = """usage: burstwatch COMMAND [options]
+
+Sees bursts and failures of LLM services as they happen, and writes the trace down.
+
+commands:
+{commands}
+
+  burstwatch COMMAND --help   teaches that command
+  burstwatch --version
+"""
+
+
+def usage() -> str:
+    """Return the overview printed by `burstwatch --help`."""
+    lines = [f"  {name:<11} {text}" for name, (_, text) in COMMANDS.items()]
+    return USAGE.format(commands="\n".join(lines))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns its exit code: 0 done, 1 failed while running, 2 the operator must mend something."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if not args or args[0] in {"-h", "--help", "help"}:
+        print(usage())
+        return 0 if args else 2
+    if args[0] == "--version":
+        print(f"burstwatch {version('burstwatch')}")
+        return 0
+    if args[0] not in COMMANDS:
+        print(f"burstwatch: no command {args[0]!r}; `burstwatch --help` lists them", file=sys.stderr)
+        return 2
+    return _run(args[0], args[1:])
+
+
+def _run(verb: str, rest: list[str]) -> int:
+    module, _, function = COMMANDS[verb][0].partition(":")
+    command: Callable[[list[str]], int] = getattr(import_module(module), function)
+    try:
+        return command(rest)
+    except OperatorError as error:
+        print(f"burstwatch {verb}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""How events come to be: agents beside serving nodes."""

@@ -1,0 +1,1 @@
+"""How people see it: boards, rules and alerts as code."""

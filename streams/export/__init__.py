@@ -1,0 +1,1 @@
+"""From state to the outside: the metric catalogue and Prometheus."""

@@ -1,0 +1,1 @@
+"""Numbers only: numpy and maths, no events, no clock, no I/O."""

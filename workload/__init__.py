@@ -1,0 +1,1 @@
+"""Traces as files: generate, replay, and the simulated engine to replay against."""
