@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from collector.schema.errors import OperatorError
 
-# verb -> ("module:function", help). Modules load only when their verb is called, so `agent` never pays for numpy.
+# verb -> ("module:function", help). A module loads only when its verb is called: `agent` never pays for numpy.
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("burstwatch.up.cli:main", "everything on one machine, with live numbers on the screen"),
     "agent": ("collector.cli:main", "watch a serving node: sources -> disk spool -> Kafka"),
@@ -40,7 +40,7 @@ def usage() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Returns its exit code: 0 done, 1 failed while running, 2 the operator must mend something."""
+    """Run one command. Returns its exit code: 0 done, 1 failed while running, 2 the operator must act."""
     args = list(sys.argv[1:] if argv is None else argv)
     if not args or args[0] in {"-h", "--help", "help"}:
         print(usage())
