@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from collector.schema.errors import OperatorError
 
-# verb -> ("module:function", help). A module loads only when its verb is called: `agent` never pays for numpy.
+# verb -> ("module:function", help). Modules load when their verb is called: `agent` never pays for numpy.
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("burstwatch.up.cli:main", "everything on one machine, with live numbers on the screen"),
     "agent": ("collector.cli:main", "watch a serving node: sources -> disk spool -> Kafka"),

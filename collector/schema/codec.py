@@ -212,8 +212,9 @@ def _check_values(spec: Column, values: Coded | Sequence[Any]) -> None:
 
 
 def _check_coded(spec: Column, column: Coded) -> None:
-    for value in column.values:
-        if type(value) is not str or not (value in spec.allowed if spec.allowed else is_token(value)):
+    texts: Sequence[object] = column.values
+    for value in texts:
+        if not isinstance(value, str) or not (value in spec.allowed if spec.allowed else is_token(value)):
             raise BadMessage("value", f"{spec.name} holds a text that is not allowed there")
     if len(set(column.values)) != len(column.values):
         raise BadMessage("value", f"{spec.name} repeats a dictionary value")
