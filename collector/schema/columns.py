@@ -66,9 +66,7 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         *_optional(ColumnType.CODED, "model"),
         _LOG_TYPE,
         *_optional(ColumnType.CODED, "session"),
-        *_optional(
-            ColumnType.COUNT, "request_tokens", "response_tokens", "cached_tokens", "reasoning_tokens"
-        ),
+        *_optional(ColumnType.COUNT, "request_tokens", "response_tokens", "cached_tokens", "reasoning_tokens"),
         *_optional(ColumnType.FLAG, "stream"),
         _OUTCOME,
         _REASON,
@@ -80,9 +78,7 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
     Kind.RESOURCE: (
         Column("at", ColumnType.TIME),
         *_optional(ColumnType.CODED, "engine", "gpu"),
-        *_optional(
-            ColumnType.COUNT, "gpu_used_bytes", "gpu_free_bytes", "gpu_reserved_bytes", "gpu_total_bytes"
-        ),
+        *_optional(ColumnType.COUNT, "gpu_used_bytes", "gpu_free_bytes", "gpu_reserved_bytes", "gpu_total_bytes"),
         *_optional(ColumnType.RATIO, "gpu_utilization_ratio"),
         *_optional(ColumnType.CODED, "mig", "service", "model"),
         *_optional(ColumnType.RATIO, "kv_cache_usage_ratio"),

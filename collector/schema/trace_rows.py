@@ -98,9 +98,7 @@ def _rows(reader, place, parse) -> Iterator[TraceRow]:  # type: ignore[no-untype
         try:
             yield parse(cells, place)
         except IndexError:
-            raise BadTrace(
-                reader.line_num, f"only {len(cells)} columns, the header has {len(place)}"
-            ) from None
+            raise BadTrace(reader.line_num, f"only {len(cells)} columns, the header has {len(place)}") from None
         except ValueError as error:
             raise BadTrace(reader.line_num, str(error)) from None
 

@@ -97,9 +97,7 @@ def _with(batch: Batch, **changes) -> bytes:
 
 def _sample() -> Batch:
     rows = [arrival(1_000_000, model="GPT-4"), arrival(2_000_000)]
-    return Batch(
-        agent="a", boot="b", key="s", seq=0, kind=Kind.ARRIVAL, n=2, columns=columns_of(Kind.ARRIVAL, rows)
-    )
+    return Batch(agent="a", boot="b", key="s", seq=0, kind=Kind.ARRIVAL, n=2, columns=columns_of(Kind.ARRIVAL, rows))
 
 
 @pytest.mark.parametrize(
@@ -139,9 +137,7 @@ def test_no_field_of_any_event_can_hold_a_sentence():
     for kind, columns in COLUMNS.items():
         assert {c.name for c in columns} == {f.name for f in dataclasses.fields(EVENT_TYPES[kind])}
         for column in columns:
-            assert not {"prompt", "completion", "text", "content", "message", "body"} & set(
-                column.name.split("_")
-            )
+            assert not {"prompt", "completion", "text", "content", "message", "body"} & set(column.name.split("_"))
             row = _row_with(kind, column.name, sentence)
             batch = Batch(agent="a", boot="b", key="s", seq=0, kind=kind, n=1, columns=row)
             with pytest.raises(BadMessage):

@@ -1,0 +1,1 @@
+"""`burstwatch up`: everything on one machine, started in order, watched, and drained in order."""

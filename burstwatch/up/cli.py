@@ -1,0 +1,192 @@
+"""`burstwatch up`: the command line of the one-machine mode."""
+
+import argparse
+import signal
+import sys
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from burstwatch.up import plan
+from burstwatch.up.plan import Places, UpOptions
+from burstwatch.up.processes import free_port, require_free
+from burstwatch.up.run import Run, facts
+from burstwatch.up.screen import Screen, plain_line
+from collector.schema.errors import BadTrace, OperatorError
+from collector.schema.trace_rows import read_rows
+
+DESCRIPTION = """Run all of Burstwatch on one machine: broker, simulated engine, agent with proxy, stream worker,
+capture, and a built-in workload with real bursts in it. Shows rate, CV, failure ratio, KV usage and bursts as
+they happen. Ctrl-C drains everything and leaves OUT/trace.csv (BurstGPT schema) and its manifest behind."""
+
+EXAMPLES = """examples:
+  burstwatch up                                  the built-in workload, until Ctrl-C
+  burstwatch up --duration 120 --out /tmp/bw     two minutes, then export and exit 0
+  burstwatch up --trace BurstGPT_1.csv --speed 60    a trace as load, through the engine
+  burstwatch up --events BurstGPT_1.csv --speed max  recorded events, as fast as possible
+  burstwatch up --upstream http://127.0.0.1:8000     watch a real engine; send load to the proxy
+  burstwatch up --kafka broker:9092              an existing Kafka in place of the embedded broker
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of `burstwatch up`."""
+    p = argparse.ArgumentParser(
+        prog="burstwatch up",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    load = p.add_mutually_exclusive_group()
+    load.add_argument("--trace", type=Path, metavar="FILE", help="replay this trace as load through the engine")
+    load.add_argument(
+        "--events", type=Path, metavar="FILE", help="play these recorded events straight through the agent"
+    )
+    p.add_argument(
+        "--speed",
+        default="1",
+        metavar="N",
+        help="times real time; 'max' with --events (default: %(default)s)",
+    )
+    p.add_argument("--upstream", metavar="URL", help="a real OpenAI-compatible server in place of the engine")
+    p.add_argument("--kafka", metavar="HOST:PORT", help="an existing Kafka in place of the embedded broker")
+    p.add_argument("--duration", type=float, metavar="S", help="end after S seconds (default: when the work ends)")
+    p.add_argument("--out", type=Path, default=Path("burstwatch-data"), metavar="DIR", help="default: ./%(default)s")
+    p.add_argument("--service", default="demo", help="the service's name in metrics and events (default: %(default)s)")
+    p.add_argument("--origin", metavar="TIME", help="--events: what the recording's second 0 becomes, ISO or 'now'")
+    p.add_argument(
+        "--seed", type=int, default=plan.BUILTIN_SEED, help="of the built-in workload (default: %(default)s)"
+    )
+    p.add_argument("--proxy-port", type=int, default=0, metavar="N", help="default: a free port")
+    p.add_argument("--metrics-port", type=int, default=0, metavar="N", help="default: a free port")
+    p.add_argument(
+        "--burst-warmup-s",
+        type=int,
+        metavar="S",
+        help="no burst alerts before the baseline is this old (default: 30 live, 300 with --events)",
+    )
+    return p
+
+
+def options_of(args: argparse.Namespace) -> UpOptions:
+    """Return checked options. Raises ``OperatorError`` for anything the operator must mend."""
+    if args.speed == "max" and args.events is None:
+        raise OperatorError("--speed max needs --events: load through an engine takes real time")
+    try:
+        speed = 0.0 if args.speed == "max" else float(args.speed)
+    except ValueError:
+        speed = -1.0
+    if speed < 0 or (speed == 0 and args.speed != "max") or speed == float("inf"):
+        raise OperatorError(f"--speed must be a number above 0, or 'max' with --events; not {args.speed!r}")
+    if args.duration is not None and not args.duration > 0:
+        raise OperatorError(f"--duration must be more than 0 seconds, not {args.duration:g}")
+    if args.upstream and not args.upstream.startswith(("http://", "https://")):
+        raise OperatorError(f"--upstream must be an http:// or https:// URL, not {args.upstream!r}")
+    if args.upstream and args.events:
+        raise OperatorError("--upstream has no use with --events: recorded events need no server")
+    for path in filter(None, (args.trace, args.events)):
+        _require_trace(path)
+    warmup = args.burst_warmup_s if args.burst_warmup_s is not None else (300 if args.events else 30)
+    return UpOptions(
+        out=args.out.resolve(),
+        trace=args.trace,
+        events=args.events,
+        speed=speed,
+        upstream=args.upstream,
+        kafka=args.kafka,
+        duration_s=args.duration,
+        service=args.service,
+        origin=args.origin,
+        proxy_port=args.proxy_port,
+        metrics_port=args.metrics_port,
+        seed=args.seed,
+        burst_warmup_s=warmup,
+    )
+
+
+def _require_trace(path: Path) -> None:
+    try:
+        with path.open(newline="", encoding="utf-8") as lines:
+            next(read_rows(lines)[1], None)
+    except OSError as error:
+        raise OperatorError(f"cannot read {path}: {error.strerror}") from None
+    except (BadTrace, UnicodeDecodeError) as error:
+        raise OperatorError(f"{path} is not a trace: {error}") from None
+
+
+def prepare(options: UpOptions) -> Places:
+    """Create the output directory and choose ports; an earlier run's files move to OUT/previous/."""
+    run_id = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%S")
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        if old := plan.moved_aside([entry.name for entry in options.out.iterdir()]):
+            aside = options.out / "previous" / run_id
+            aside.mkdir(parents=True)
+            for name in old:
+                (options.out / name).rename(aside / name)
+        state = options.out / "state"
+        state.mkdir()
+    except OSError as error:
+        raise OperatorError(f"cannot use --out {options.out}: {error.strerror}") from None
+    return Places(
+        state=state,
+        run_id=run_id,
+        broker_port=free_port(),
+        engine_port=free_port(),
+        proxy_port=require_free(options.proxy_port, "--proxy-port"),
+        metrics_port=require_free(options.metrics_port, "--metrics-port"),
+    )
+
+
+def main(argv: list[str]) -> int:
+    """Run everything until the work ends or Ctrl-C; export; return 0."""
+    options = options_of(parser().parse_args(argv))
+    places = prepare(options)
+    console = Console()
+    run = Run(options, places, console)
+    _on_signals(run)
+    console.print(f"starting Burstwatch in {options.out} …", highlight=False, soft_wrap=True)
+    try:
+        if options.live and options.trace is None and options.upstream is None:
+            _call("workload.cli:main", plan.generate_args(options, places))
+        began_s = time.monotonic()
+        run.start_parts()
+        _show(run, options, places, console)
+        run.drain(lambda text: console.print(text, highlight=False))
+    finally:
+        run.stop_all()
+    console.print(plain_line(time.monotonic() - began_s, run.numbers), highlight=False, soft_wrap=True)
+    _call("streams.capture.trace_cli:main", plan.export_args(options, places))
+    return 0
+
+
+def _show(run: Run, options: UpOptions, places: Places, console: Console) -> None:
+    with Screen(console, facts(options, places, options.out)) as screen:
+        tail = run.episodes(screen)
+        run.start_load()
+        with suppress(KeyboardInterrupt):
+            run.watch(screen, time.monotonic())
+        tail.stop()
+
+
+def _call(target: str, args: list[str]) -> None:
+    module, _, function = target.partition(":")
+    code = getattr(import_module(module), function)(args)
+    if code:
+        raise OperatorError(f"{module} {args[0]} ended with code {code}")
+
+
+def _on_signals(run: Run) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if run.stop_asked.is_set():  # the second time: at once
+            run.stop_all()
+            sys.exit(130)
+        run.stop_asked.set()
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
