@@ -1,0 +1,108 @@
+"""What the analysis says: window rows and burst episodes, and their messages (topics llm.windows, llm.episodes).
+
+Times are integer microseconds of event time; rates are per second; None means not enough data, never 0 or NaN.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+ALL = "all"
+MESSAGE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowStats:
+    """The numbers of one class in one window [end - W, end).
+
+    Attributes:
+        arrivals: requests submitted in the window; ``rate`` is that over W.
+        gaps: inter-arrival gaps with both ends in the window, on the ordered path.
+        cv: coefficient of variation of the gaps, corrected for finite size.
+        gamma_shape: shape alpha of the Gamma fitted to the gaps; ``gamma_rate`` (1/s) is alpha over the mean gap.
+        gamma_method: "ye_chen" (bias corrected), or "moment" where stamps are too coarse for logarithms.
+        dispersion_1s: index of dispersion of counts in 1-s bins (1 for Poisson); ``dispersion_10s`` in 10-s bins.
+        completions: requests that ended in the window (by ``ended_at``, else ``submitted_at``).
+        failures: completions with outcome ``failed``; a cancelled request is a completion, not a failure.
+        failure_ratio: failures over completions, with Wilson's 95 % bounds.
+        request_tokens: tokens of the completions; ``response_tokens`` likewise.
+    """
+
+    arrivals: int
+    rate: float
+    gaps: int
+    cv: float | None
+    gamma_shape: float | None
+    gamma_rate: float | None
+    gamma_method: str | None
+    dispersion_1s: float | None
+    dispersion_10s: float | None
+    completions: int
+    failures: int
+    failure_ratio: float | None
+    failure_ratio_lower: float | None
+    failure_ratio_upper: float | None
+    request_tokens: int
+    response_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowRow:
+    """One class of one service at one 10-s boundary: every window that ends there.
+
+    ``model`` and ``log_type`` are both "all" for the service's total, both "other" for what is beyond the
+    class budget; a request without a model has model "unknown".
+    """
+
+    service: str
+    model: str
+    log_type: str
+    end: int
+    windows: Mapping[int, WindowStats]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """A burst of a service, told twice: at its ``onset`` (values so far, no end) and at its ``end``.
+
+    Attributes:
+        onset: start of the second in which the counts rose.
+        detected: end of the second in which the score crossed the threshold.
+        end: end of the last second whose score was still raised; None while the burst lasts.
+        baseline_rate: arrivals per second expected when it was detected.
+        peak_rate: greatest rate over 10 s so far; ``peak_z`` the greatest score.
+        arrivals: arrivals from onset to end (so far).
+    """
+
+    service: str
+    state: str
+    onset: int
+    detected: int
+    end: int | None
+    baseline_rate: float
+    peak_rate: float
+    peak_z: float
+    arrivals: int
+
+
+def window_message(row: WindowRow) -> dict[str, Any]:
+    """Return ``row`` as the JSON object of topic llm.windows (plain types)."""
+    return {
+        "v": MESSAGE_VERSION,
+        "id": f"{row.service}|{row.model}|{row.log_type}|{row.end}",
+        "service": row.service,
+        "model": row.model,
+        "log_type": row.log_type,
+        "end": row.end,
+        "windows": {str(window_s): asdict(stats) for window_s, stats in row.windows.items()},
+    }
+
+
+def episode_message(episode: Episode) -> dict[str, Any]:
+    """Return ``episode`` as the JSON object of topic llm.episodes; onset and end share one id."""
+    return {
+        "v": MESSAGE_VERSION,
+        "id": f"{episode.service}|burst|{episode.onset}",
+        "kind": "burst",
+        **asdict(episode),
+    }

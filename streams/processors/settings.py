@@ -1,0 +1,50 @@
+"""What the operator may choose about the analysis. The defaults are measured (reference: DESIGN section 5)."""
+
+from dataclasses import dataclass
+
+from collector.schema.errors import OperatorError
+
+PANE_S = 10
+WINDOW_S_MAX = 3600  # squares of microsecond gaps up to an hour still fit in 64 bits: the sums stay exact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisSettings:
+    """Windows, gates and thresholds. Raises ``OperatorError`` if they contradict each other.
+
+    Attributes:
+        windows_s: window lengths in seconds, multiples of 10, ascending, at most an hour.
+        hold_s: the ordered path waits this long behind the watermark before it fixes the order of arrivals.
+        lateness_s: counts are amended by events this far behind the watermark; older ones only reach totals.
+        gaps_min: gaps a window needs before CV and Gamma parameters are given.
+        bins_min: bins a window needs before an index of dispersion is given.
+        burst_threshold: z of the 10-s count at which a burst begins (4.0: about 0.02 false alarms a day).
+        burst_warmup_s: no alarm for so long after a service's first event (the baseline is being learned).
+        burst_tolerance: relative error of the baseline that is tolerated; sets the smallest burst seen.
+        classes_max: model x log_type combinations kept apart per service; later ones count as "other".
+    """
+
+    windows_s: tuple[int, ...] = (10, 60, 300, 1200, 3600)
+    hold_s: int = 2
+    lateness_s: int = 60
+    gaps_min: int = 30
+    bins_min: int = 30
+    burst_threshold: float = 4.0
+    burst_warmup_s: int = 300
+    burst_tolerance: float = 0.10
+    classes_max: int = 50
+
+    def __post_init__(self) -> None:
+        windows = self.windows_s
+        if not windows or list(windows) != sorted(set(windows)) or windows[0] <= 0:
+            raise OperatorError("windows must be given once each, ascending, in seconds, e.g. 10,60,300")
+        if any(w % PANE_S for w in windows) or windows[-1] > WINDOW_S_MAX:
+            raise OperatorError(f"windows must be multiples of {PANE_S} s and at most {WINDOW_S_MAX} s")
+        if self.hold_s < 0 or self.lateness_s < self.hold_s:
+            raise OperatorError("lateness must be at least the hold, and the hold at least 0 s")
+        if self.gaps_min < 3 or self.bins_min < 2:
+            raise OperatorError("gates are too low: gaps_min must be at least 3, bins_min at least 2")
+        if self.burst_threshold <= 2 or self.burst_tolerance < 0 or self.burst_warmup_s < 0:
+            raise OperatorError("burst_threshold must exceed 2 (a burst ends below 2); others must not be < 0")
+        if self.classes_max < 1:
+            raise OperatorError("classes_max must be at least 1")
