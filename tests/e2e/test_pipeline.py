@@ -1,0 +1,118 @@
+"""Real traces through agent -> broker -> worker -> capture: exactly once, and equal to brute force."""
+
+import csv
+import math
+
+import pytest
+
+from collector.schema.trace_rows import BURSTGPT_8, read_rows
+from tests.support.brute_force import expected_windows
+from tests.support.pipeline import AZURE, BURSTGPT, Pipeline
+
+pytestmark = pytest.mark.kafka
+
+DAY_US = 86_400_000_000
+
+
+def _input_rows(path, service_origin_us=None):
+    with path.open(newline="", encoding="utf-8") as lines:
+        header, rows = read_rows(lines)
+        return header, list(rows)
+
+
+def _exported(path):
+    with path.open(newline="", encoding="utf-8") as lines:
+        return list(read_rows(lines)[1])
+
+
+@pytest.fixture
+def pipeline(tmp_path, kafka, request):
+    made = []
+
+    def make(trace, **options) -> Pipeline:
+        if not trace.exists():
+            pytest.skip(f"real trace not here: {trace}")
+        pipe = Pipeline(
+            tmp_path / "p", kafka, trace, service=f"svc-{request.node.name[:40]}".replace("[", "-"), **options
+        )
+        made.append(pipe)
+        return pipe
+
+    yield make
+    for pipe in made:
+        pipe.stop()
+
+
+def test_azure_rows_come_out_exactly_once_and_windows_equal_brute_force(pipeline, tmp_path):
+    pipe = pipeline(AZURE)
+    pipe.start()
+    result = pipe.finish()
+    header, rows = _input_rows(AZURE)
+    first_day_us = rows[0].submitted_us // DAY_US * DAY_US
+    exported = _exported(pipe.folder / "trace.csv")
+    assert [(r.submitted_us - first_day_us, r.request_tokens, r.response_tokens) for r in rows] == [
+        (r.submitted_us, r.request_tokens, r.response_tokens) for r in exported
+    ]
+    assert result.manifest["rows"] == len(rows) == 8819
+    assert tuple(result.rows[0]) == BURSTGPT_8
+    _assert_windows_equal(result, rows, pipe.service)
+
+
+def _assert_windows_equal(result, rows, service):
+    ours = {row["end"]: row["windows"] for row in result.windows.values() if row["model"] == "all"}
+    stamps = [row.submitted_us for row in rows]
+    assert len(ours) > 300
+    checked = 0
+    for end_us, windows in ours.items():
+        for window, stats in windows.items():
+            expected = expected_windows(stamps, end_us, int(window))
+            for name, value in expected.items():
+                have = stats[name]
+                assert (have is None) == (value is None), (end_us, window, name, have, value)
+                if value is not None:
+                    assert math.isclose(have, value, rel_tol=1e-9, abs_tol=1e-12), (end_us, window, name, have, value)
+                    checked += 1
+    assert checked > 5000
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "burstgpt1_first30_rows.csv",
+        "burstgpt3_first4_rows_verbatim.csv",
+        "burstgpt3_conv_first314_v2schema_partial.csv",
+    ],
+)
+def test_burstgpt_rows_come_out_equal_row_for_row(pipeline, name):
+    path = BURSTGPT / name
+    pipe = pipeline(path)
+    pipe.start()
+    result = pipe.finish()
+    _, rows = _input_rows(path)
+    shift = 0 if name.startswith("burstgpt1") else rows[0].submitted_us // DAY_US * DAY_US
+    exported = _exported(pipe.folder / "trace.csv")
+    assert [
+        (r.submitted_us - shift, r.session, r.elapsed_us, r.model, r.request_tokens, r.response_tokens, r.log_type)
+        for r in rows
+    ] == [
+        (r.submitted_us, r.session, r.elapsed_us, r.model, r.request_tokens, r.response_tokens, r.log_type)
+        for r in exported
+    ]
+    assert result.manifest["rows"] == len(rows)
+
+
+def test_counters_equal_what_the_file_says(pipeline):
+    path = BURSTGPT / "burstgpt1_first30_rows.csv"
+    pipe = pipeline(path)
+    pipe.start()
+    result = pipe.finish()
+    with path.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+
+    def total(name, **labels):
+        wanted = [f"('{k}', '{v}')" for k, v in labels.items()]
+        return sum(v for k, v in result.counters.items() if k.startswith(name) and all(w in k for w in wanted))
+
+    assert total("burstwatch_arrivals_total") == len(rows)
+    assert total("burstwatch_completions_total", outcome="failed") == sum(r["Response tokens"] == "0" for r in rows)
+    assert total("burstwatch_arrivals_total", model="GPT-4") == sum(r["Model"] == "GPT-4" for r in rows)

@@ -1,0 +1,115 @@
+"""The terminal summary and the plan behind it, without a process."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from burstwatch.up import plan
+from burstwatch.up.numbers import Numbers, ServiceNumbers, read_numbers
+from burstwatch.up.plan import Places, UpOptions
+from burstwatch.up.screen import Screen, episode_line, picture, plain_line
+
+PLACES = Places(state=Path("/data/state"), run_id="r1", broker_port=1, engine_port=2, proxy_port=3, metrics_port=4)
+NUMBERS = Numbers(
+    services={"chat": ServiceNumbers(rate_10s=31.2, cv_1m=1.9, failure_ratio_1m=0.125, burst_active=True, bursts=2)},
+    kv_cache_usage_ratio=0.973,
+    running=12,
+    waiting=40,
+)
+ONSET = {
+    "state": "onset",
+    "service": "chat",
+    "detected": 1_700_000_000_000_000,
+    "baseline_rate": 5.0,
+    "peak_rate": 30.0,
+    "peak_z": 9.75,
+    "arrivals": 88,
+}
+
+
+def test_the_plain_line_tells_rate_cv_failures_memory_and_bursts():
+    line = plain_line(75, NUMBERS)
+    for part in ("01:15", "rate 31.20/s", "cv 1.90", "failures 12.5%", "BURST", "kv 97.3%", "waiting 40"):
+        assert part in line
+
+
+def test_what_is_not_known_is_a_dash_and_never_a_zero():
+    line = plain_line(0, Numbers(services={"chat": ServiceNumbers()}))
+    assert "rate -/s  cv -  failures -" in line
+    assert "kv -" in line
+
+
+def test_an_episode_line_says_how_big_against_what():
+    assert episode_line(ONSET) == ("22:13:20Z BURST begins chat: 30.0/s against 5.0/s = 6.0x, z 9.8, 88 requests")
+
+
+def test_the_screen_draws_at_any_width():
+    for width in (40, 80, 200):
+        console = Console(width=width, record=True, file=None, force_terminal=True)
+        with console.capture() as captured:
+            console.print(picture(3, NUMBERS, ["a burst"], ["metrics   http://x"]))
+        assert "KV cache" in captured.get()
+
+
+def test_without_a_terminal_a_line_comes_every_few_seconds():
+    console = Console(force_terminal=False, record=True, width=300)
+    with console.capture() as captured, Screen(console, ["metrics here"]) as screen:
+        for second in range(12):
+            screen.show(float(second), NUMBERS)
+        screen.note("burst")
+    lines = captured.get().splitlines()
+    assert sum("rate 31.20/s" in line for line in lines) == 3
+    assert "metrics here" in lines
+    assert "burst" in lines
+
+
+def test_numbers_come_from_the_page_by_name():
+    page = "\n".join(
+        [
+            "# TYPE burstwatch_arrivals_total counter",
+            'burstwatch_arrivals_total{service="a",model="m",log_type="x"} 5',
+            'burstwatch_arrivals_total{service="a",model="n",log_type="x"} 6',
+            "# TYPE burstwatch_interarrival_cv gauge",
+            'burstwatch_interarrival_cv{service="a",model="all",log_type="all",window="1m"} 1.5',
+            'burstwatch_interarrival_cv{service="a",model="m",log_type="x",window="1m"} 9',
+            "# TYPE burstwatch_source_offset gauge",
+            'burstwatch_source_offset{topic="llm.requests",partition="2"} 17',
+            "",
+        ]
+    )
+    numbers = read_numbers(page)
+    assert numbers.services["a"].arrivals == 11
+    assert numbers.services["a"].cv_1m == 1.5
+    assert numbers.offsets == {("llm.requests", 2): 17}
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({}, {"broker", "engine"}),
+        ({"kafka": "k:9092"}, {"engine"}),
+        ({"upstream": "http://e:8000"}, {"broker"}),
+        ({"events": Path("x.csv")}, {"broker"}),
+    ],
+)
+def test_each_mode_runs_only_what_it_needs(options, names):
+    made = UpOptions(out=Path("/data"), **options)
+    parts = [plan.broker(made, PLACES), plan.engine(made, PLACES)]
+    assert {part.name for part in parts if part} == names
+
+
+def test_the_agents_configuration_survives_hostile_names():
+    made = UpOptions(out=Path("/data"), events=Path('/tmp/we"ird\\name.csv'), service='a"b')
+    config = tomllib.loads(plan.agent_config(made, PLACES))
+    assert config["sources"][0]["path"] == '/tmp/we"ird\\name.csv'
+    assert config["sources"][0]["service"] == 'a"b'
+
+
+def test_an_earlier_runs_files_are_recognised():
+    assert plan.moved_aside(["state", "trace.csv", "trace.manifest.json", "notes.txt", "previous"]) == [
+        "state",
+        "trace.csv",
+        "trace.manifest.json",
+    ]
