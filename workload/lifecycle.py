@@ -1,0 +1,30 @@
+"""How long-running commands of this package begin and end: one ready line, a clean stop, a quick second stop."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import orjson
+
+
+def print_ready(component: str, **facts: object) -> None:
+    """Write the one JSON line on stdout that says a command serves."""
+    line = orjson.dumps({"event": "ready", "component": component, **facts})
+    sys.stdout.write(line.decode() + "\n")
+    sys.stdout.flush()
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Return an event that SIGTERM or SIGINT sets; the second signal ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    return stop
