@@ -4,9 +4,9 @@ import argparse
 import csv
 import json
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import IO, ContextManager
+from typing import IO
 
 import numpy as np
 
@@ -83,5 +83,5 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _open(path: str) -> ContextManager[IO[str]]:
+def _open(path: str) -> AbstractContextManager[IO[str]]:
     return nullcontext(sys.stdout) if path == "-" else Path(path).open("w", encoding="ascii", newline="")

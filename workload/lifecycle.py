@@ -1,7 +1,9 @@
 """How long-running commands of this package begin and end: one ready line, a clean stop, a quick second stop."""
 
 import asyncio
+import contextlib
 import os
+import resource
 import signal
 import sys
 
@@ -28,3 +30,11 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     return stop
+
+
+def raise_open_files() -> None:
+    """Lift the soft limit of open files to the hard one: every open request is a socket."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

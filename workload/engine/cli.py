@@ -8,7 +8,7 @@ from workload.arguments import above_zero, whole
 from workload.engine import constants
 from workload.engine.scheduler import Limits, Pace
 from workload.engine.server import EngineConfig, EngineServer
-from workload.lifecycle import print_ready, stop_on_signals
+from workload.lifecycle import print_ready, raise_open_files, stop_on_signals
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,7 @@ def main(argv: list[str]) -> int:
     """Serve until a signal comes. Returns 0."""
     args = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    raise_open_files()
     config = EngineConfig(
         host=args.host,
         port=args.port,
