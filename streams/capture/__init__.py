@@ -1,0 +1,1 @@
+"""Capture: completions from Kafka into exactly-once segment files, and segments into a BurstGPT trace."""

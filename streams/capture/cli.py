@@ -1,0 +1,132 @@
+"""`burstwatch capture`: completions of llm.requests into a folder of segments, exactly once."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from collector.schema.errors import OperatorError
+from collector.schema.topics import REQUESTS
+from streams.capture.files import lock_folder, open_folder
+from streams.capture.recorder import Recorder
+from streams.capture.tap import KafkaLog, connect
+from streams.capture.writer import Rotation, SegmentWriter
+
+_log = logging.getLogger(__name__)
+
+_DRAIN_S = 10.0
+
+_DESCRIPTION = """\
+Writes every completed request from Kafka into segment files, each exactly once, whatever is killed or full.
+`burstwatch trace export` makes a CSV of them at any time, also while this runs."""
+
+_EXAMPLES = """\
+examples:
+  burstwatch capture --kafka 127.0.0.1:9092 --out ./captured
+  burstwatch trace export ./captured --out trace.csv
+
+A segment is finished (and seen by export) after 60 s of event time, 100,000 events or 64 MiB, and at SIGTERM.
+At a restart the newest finished file says where to go on. Ctrl-C or SIGTERM finishes what is open and exits 0."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="burstwatch capture",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--kafka", required=True, metavar="HOST:PORT", help="a Kafka broker; several with commas between")
+    add("--out", required=True, type=Path, metavar="DIR", help="the folder for the segments, made if absent")
+    add(
+        "--group",
+        default="burstwatch-capture",
+        metavar="NAME",
+        help="where Kafka keeps this capture's offsets; another folder that shall start from the oldest "
+        "message kept needs another name (default: %(default)s)",
+    )
+    add(
+        "--rotate-events",
+        type=_positive,
+        default=100_000,
+        metavar="N",
+        help="finish a segment after N events (default: %(default)s)",
+    )
+    add(
+        "--rotate-s",
+        type=_positive,
+        default=60,
+        metavar="S",
+        help="finish a segment after S seconds of event time (default: %(default)s)",
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def main(argv: list[str]) -> int:
+    """Capture until SIGTERM or SIGINT. Returns 0, or 1 if the disk refused the last segment."""
+    args = _parser().parse_args(argv)
+    _log_to_stderr()
+    stop = _stop_on_signals()
+    folder = open_folder(args.out)
+    with lock_folder(args.out):
+        try:
+            rotation = Rotation(events=args.rotate_events, span_us=args.rotate_s * 1_000_000)
+            writer = SegmentWriter(folder, REQUESTS, rotation)
+        except OSError as error:
+            raise OperatorError(f"cannot read the folder {args.out}: {error}; choose another --out") from None
+        log = KafkaLog(connect(args.kafka, args.group), REQUESTS)
+        _say_ready(args.out)
+        return _record(log, writer, stop)
+
+
+def _record(log: KafkaLog, writer: SegmentWriter, stop: threading.Event) -> int:
+
+    def wait(seconds: float) -> None:
+        if stop.wait(seconds):
+            time.sleep(0.5)  # draining with a full disk: try on, but do not spin
+
+    recorder = Recorder(log, writer, wait)
+    while not stop.is_set():
+        recorder.step()
+    # What was in the topic when we were told to stop still belongs to the capture.
+    deadline = time.monotonic() + _DRAIN_S
+    recorder.drain(log.ends(), lambda: time.monotonic() > deadline)
+    finished = recorder.finish()
+    log.close()
+    _log.info("event=stopped next_offsets=%s", dict(sorted(writer.next_offsets().items())))
+    return 0 if finished else 1
+
+
+def _say_ready(out: Path) -> None:
+    print(json.dumps({"event": "ready", "component": "capture", "dir": str(out)}), flush=True)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s capture %(message)s")
+    logging.getLogger("kafka").setLevel(logging.WARNING)
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: object) -> None:
+        if stop.is_set():
+            os._exit(1)  # asked twice: the files are safe at any instant
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    return stop

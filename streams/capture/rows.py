@@ -1,0 +1,99 @@
+"""Completion batches as rows in submission order: merged over segments, each message once. Pure.
+
+Memory holds only segments that overlap in time: a segment is read when the merge reaches its first submission.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from collector.schema.codec import Batch, Coded
+from collector.schema.columns import COLUMNS
+from collector.schema.events import Kind
+from streams.capture.segments import Footer, Segment, SegmentName
+from streams.capture.seqs import SeqRanges
+
+# A row is a tuple: the sort key (submitted_at, id, partition, offset, index), the service, then these columns.
+FIELDS = tuple(column.name for column in COLUMNS[Kind.COMPLETION])
+SERVICE_AT = 5
+FIELDS_AT = 6
+AT = {name: FIELDS_AT + i for i, name in enumerate(FIELDS)}
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A finished segment as found in a folder: its name and the footer it claims, both not yet verified."""
+
+    name: SegmentName
+    footer: Footer
+
+
+@dataclass(slots=True)
+class Dedupe:
+    """Remembers which messages were seen, by (agent, boot, key) and seq; counts those that came again."""
+
+    seen: dict[tuple[str, str, str], SeqRanges] = field(default_factory=dict)
+    duplicates: int = 0
+
+    def is_new(self, batch: Batch) -> bool:
+        """True the first time a message's identity is shown, False ever after."""
+        new = self.seen.setdefault((batch.agent, batch.boot, batch.key), SeqRanges()).add(batch.seq)
+        self.duplicates += not new
+        return new
+
+
+def rows_of(batch: Batch, partition: int, offset: int) -> Iterator[Row]:
+    """Return one row per event of a completion batch."""
+    none = [None] * batch.n
+    columns = [_values(batch.columns.get(name, none)) for name in FIELDS]
+    submitted = columns[FIELDS.index("submitted_at")]
+    ids = columns[FIELDS.index("id")]
+    same = ((partition,) * batch.n, (offset,) * batch.n, range(batch.n), (batch.key,) * batch.n)
+    return zip(submitted, ids, *same, *columns, strict=True)
+
+
+def merged(
+    listed: Sequence[Listed], read: Callable[[SegmentName], Segment], service: str | None, dedupe: Dedupe
+) -> Iterator[list[Row]]:
+    """Return all rows, sorted, in runs; ``read`` brings a segment's verified contents.
+
+    With ``service`` only that service's rows. A message whose identity was seen before is dropped, so
+    a segment that reads twice, or an agent that sends twice, changes nothing.
+    """
+    waiting: list[Row] = []
+    for item in sorted(listed, key=_first_submission):
+        bound = item.footer.first_submitted_at
+        if bound is not None:
+            done = _count_before(waiting, bound)
+            if done:
+                yield waiting[:done]
+                del waiting[:done]
+        # Also segments without rows are read: their hash is verified and named in the manifest.
+        for offset, batch in read(item.name).batches:
+            if (service is None or batch.key == service) and dedupe.is_new(batch):
+                waiting.extend(rows_of(batch, item.name.partition, offset))
+        waiting.sort()
+    if waiting:
+        yield waiting
+
+
+def _first_submission(item: Listed) -> tuple[int, SegmentName]:
+    first = item.footer.first_submitted_at
+    return (-1 if first is None else first, item.name)
+
+
+def _count_before(rows: list[Row], bound: int) -> int:
+    low, high = 0, len(rows)
+    while low < high:
+        middle = (low + high) // 2
+        if rows[middle][0] < bound:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _values(column: Coded | Sequence[Any]) -> Sequence[Any]:
+    return column.texts() if isinstance(column, Coded) else column
