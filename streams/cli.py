@@ -1,0 +1,81 @@
+"""`burstwatch worker`: the stream side of Burstwatch, one process per core or machine."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+from collector.schema.topics import DEFAULT_PARTITIONS
+from streams.config import APP_ID, WorkerSettings
+from streams.processors.settings import AnalysisSettings
+
+DESCRIPTION = """\
+Compute burstiness, failures, bursts and memory pressure from the topics llm.requests and llm.resources.
+Results: Prometheus metrics at /metrics, topics llm.windows and llm.episodes. What cannot be decoded goes to
+llm.dead-letter. The state lives in Kafka: a worker may be killed at any instant and go on exactly.
+"""
+EPILOG = """\
+examples:
+  burstwatch worker --kafka 127.0.0.1:9092
+  burstwatch worker --kafka k1:9092,k2:9092 --metrics-host 0.0.0.0 --metrics-port 9464
+  two workers with the same --app-id share the partitions
+
+Stop it with Ctrl-C or SIGTERM: it writes a last snapshot and exits 0.
+"""
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults and keeps the examples as written."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the worker until it is told to stop. Returns 0, or 1 if it failed; raises ``OperatorError``."""
+    settings = parse(argv)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    for name in ("aiokafka", "faust", "mode", "aiohttp"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    from streams.worker.run import serve  # noqa: PLC0415 - Faust takes half a second: not for --help
+
+    return asyncio.run(serve(settings))
+
+
+def parse(argv: list[str]) -> WorkerSettings:
+    """Return the settings ``argv`` asks for. Raises ``OperatorError``; argparse exits 2 on bad usage."""
+    plain = AnalysisSettings()
+    parser = argparse.ArgumentParser(
+        prog="burstwatch worker", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Help
+    )
+    add = parser.add_argument
+    add("--kafka", required=True, metavar="HOST:PORT", help="Kafka bootstrap servers, separated by commas")
+    add("--app-id", default=APP_ID, help="consumer group and name of the state's changelog topic")
+    add("--partitions", type=int, default=DEFAULT_PARTITIONS, help="partitions of topics that must be created")
+    add("--metrics-host", default="127.0.0.1", help="address /metrics listens on")
+    add("--metrics-port", type=int, default=0, metavar="PORT", help="its port; 0 picks a free one")
+    add(
+        "--burst-threshold",
+        type=float,
+        default=plain.burst_threshold,
+        metavar="Z",
+        help="score at which a burst begins",
+    )
+    add(
+        "--burst-warmup-s",
+        type=int,
+        default=plain.burst_warmup_s,
+        metavar="S",
+        help="seconds of event time before a service can burst",
+    )
+    add("--snapshot-interval-s", type=float, default=1.0, metavar="S", help="seconds between two snapshots")
+    add("--data-dir", type=Path, metavar="DIR", help="scratch folder; nothing in it must survive (default: temporary)")
+    args = parser.parse_args(argv)
+    return WorkerSettings(
+        kafka=args.kafka,
+        app_id=args.app_id,
+        partitions=args.partitions,
+        metrics_host=args.metrics_host,
+        metrics_port=args.metrics_port,
+        snapshot_interval_s=args.snapshot_interval_s,
+        data_dir=args.data_dir,
+        analysis=AnalysisSettings(burst_threshold=args.burst_threshold, burst_warmup_s=args.burst_warmup_s),
+    )

@@ -1,0 +1,144 @@
+"""Every metric Burstwatch shows, declared once. Exporter, rules, boards and METRICS.md are checked against it.
+
+Rules: base units (seconds, bytes, ratios from 0 to 1), counters end in ``_total``, no colons, closed labels.
+Not enough data means that the series is absent: never NaN, never a 0 that was not measured.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+PREFIX = "burstwatch_"
+
+
+class MetricType(StrEnum):
+    """How Prometheus treats a metric."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric: its full name, its labels in order, what it says and in which unit."""
+
+    name: str
+    type: MetricType
+    labels: tuple[str, ...]
+    help: str
+    unit: str = ""
+
+
+CLASS = ("service", "model", "log_type")
+WINDOW = (*CLASS, "window")
+ENGINE = ("node", "engine", "service")
+
+# What the labels may hold; shown in METRICS.md.
+LABELS = {
+    "service": "the deployment a user would page for, as the agents name it",
+    "model": 'model asked for; "unknown" if none was given, "other" beyond the class budget, "all" for the total',
+    "log_type": '"Conversation log" (a session is known) or "API log"; "other" and "all" as for model',
+    "window": "10s, 1m, 5m, 20m or 1h, ending at the last complete 10 s of event time",
+    "outcome": "ok, failed or cancelled",
+    "reason": "why a request failed (closed set), or why a message is a dead letter",
+    "direction": "request or response",
+    "scale": "width of the counting bins: 1s or 10s",
+    "path": "counts (totals stay right) or ordered (gap statistics)",
+    "topic": "Kafka topic",
+    "partition": "Kafka partition",
+    "node": "the serving node, as its agent names it",
+    "engine": "the engine process on the node",
+    "gpu": "device index or id",
+    "mig": "MIG instance, empty without one",
+    "state": "used, free, reserved or total",
+    "error": "class of the exception",
+    "version": "version of Burstwatch",
+}
+
+
+def _metric(kind: MetricType, name: str, labels: tuple[str, ...], text: str, unit: str = "") -> Metric:
+    return Metric(name=PREFIX + name, type=kind, labels=labels, help=text, unit=unit)
+
+
+def _counter(name: str, labels: tuple[str, ...], text: str, unit: str = "") -> Metric:
+    return _metric(MetricType.COUNTER, name, labels, text, unit)
+
+
+def _gauge(name: str, labels: tuple[str, ...], text: str, unit: str = "") -> Metric:
+    return _metric(MetricType.GAUGE, name, labels, text, unit)
+
+
+TRAFFIC = (
+    _counter("arrivals_total", CLASS, "Requests submitted.", "requests"),
+    _counter("completions_total", (*CLASS, "outcome"), "Requests ended, by outcome.", "requests"),
+    _counter("failures_total", (*CLASS, "reason"), "Requests that failed, by reason.", "requests"),
+    _counter("tokens_total", (*CLASS, "direction"), "Tokens of ended requests.", "tokens"),
+)
+
+BURSTINESS = (
+    _gauge("request_rate", WINDOW, "Requests submitted per second over the window.", "1/s"),
+    _gauge(
+        "interarrival_cv",
+        WINDOW,
+        "Coefficient of variation of the gaps between arrivals: 1 for Poisson, more is burstier.",
+    ),
+    _gauge("gamma_shape", WINDOW, "Shape alpha of the Gamma distribution fitted to the gaps: below 1 is bursty."),
+    _gauge("gamma_rate", WINDOW, "Rate beta of the Gamma distribution fitted to the gaps.", "1/s"),
+    _gauge(
+        "dispersion_index",
+        (*WINDOW, "scale"),
+        "Variance over mean of the arrivals counted in bins: 1 for Poisson, more is burstier.",
+    ),
+    _gauge("failure_ratio", WINDOW, "Failed over ended requests in the window.", "ratio"),
+    _gauge("failure_ratio_lower", WINDOW, "Lower 95 % bound (Wilson) of the failure ratio.", "ratio"),
+    _gauge("failure_ratio_upper", WINDOW, "Upper 95 % bound (Wilson) of the failure ratio.", "ratio"),
+)
+
+BURSTS = (
+    _gauge("burst_active", ("service",), "1 while a burst lasts, else 0."),
+    _gauge("burst_z", ("service",), "Score of the last 10 s of arrivals against the baseline; a burst starts at 4."),
+    _gauge("burst_rate", ("service",), "Requests submitted per second over the last 10 s.", "1/s"),
+    _gauge("burst_baseline_rate", ("service",), "Requests per second expected at this time.", "1/s"),
+    _counter("burst_episodes_total", ("service",), "Bursts begun."),
+)
+
+RESOURCES = (
+    _gauge("kv_cache_usage_ratio", ENGINE, "Part of the engine's KV cache in use.", "ratio"),
+    _gauge("engine_requests_running", ENGINE, "Requests the engine is working on.", "requests"),
+    _gauge("engine_requests_waiting", ENGINE, "Requests waiting in the engine's queue.", "requests"),
+    _counter("engine_preemptions_total", ENGINE, "Requests the engine preempted, as it counts them.", "requests"),
+    _gauge("gpu_memory_bytes", ("node", "gpu", "mig", "state"), "Device memory by state.", "bytes"),
+    _gauge("gpu_utilization_ratio", ("node", "gpu", "mig"), "Part of the time the device was busy.", "ratio"),
+)
+
+PIPELINE = (
+    _counter("messages_total", ("topic",), "Messages this worker read since it started.", "messages"),
+    _counter("duplicate_messages_total", ("service",), "Messages that came again and were not counted twice."),
+    _gauge("missing_messages", ("service",), "Messages known to exist that have not come.", "messages"),
+    _counter("late_events_total", ("service", "path"), "Events that came too late for a path.", "events"),
+    _counter("future_events_total", ("service",), "Events too far ahead of the watermark to be kept.", "events"),
+    _gauge("agent_dropped_events", ("service",), "Events the agents say they had to drop.", "events"),
+    _gauge("watermark_timestamp_seconds", ("service",), "Event time up to which all is known (Unix).", "seconds"),
+    _gauge("source_offset", ("topic", "partition"), "Next offset to apply, as of the last snapshot."),
+    _gauge("partitions_owned", (), "Partitions of llm.requests this worker has."),
+    _counter("dead_letters_total", ("topic", "reason"), "Messages that could not be used.", "messages"),
+    _counter("processor_errors_total", ("error",), "Faults in the worker's own code."),
+    _counter("offset_gaps_total", (), "Times the reader skipped messages and was moved back."),
+    _counter("lost_messages_total", (), "Messages the log no longer held when they were needed.", "messages"),
+    _counter("broken_snapshots_total", (), "Service states that could not be restored and were rebuilt."),
+    _counter("undelivered_results_total", (), "Results Kafka refused for good.", "messages"),
+    _counter("snapshots_total", (), "State snapshots written."),
+    _counter("snapshot_failures_total", (), "State snapshots that failed and were tried again."),
+    _gauge("snapshot_size_bytes", (), "Size of the last snapshot.", "bytes"),
+    _gauge("snapshot_duration_seconds", (), "Time until the last snapshot was safe.", "seconds"),
+    _gauge("build_info", ("version",), "Always 1."),
+)
+
+GROUPS: dict[str, tuple[Metric, ...]] = {
+    "Traffic": TRAFFIC,
+    "Burstiness and failures": BURSTINESS,
+    "Bursts": BURSTS,
+    "Memory and engines": RESOURCES,
+    "The pipeline itself": PIPELINE,
+}
+
+CATALOGUE: dict[str, Metric] = {metric.name: metric for group in GROUPS.values() for metric in group}

@@ -1,0 +1,28 @@
+"""METRICS.md from the catalogue. Pure: `burstwatch dashboards generate` writes the file."""
+
+from streams.export.catalogue import GROUPS, LABELS, Metric
+
+HEAD = """# Metrics
+
+Generated from `streams/export/catalogue.py` by `burstwatch dashboards generate`; do not edit.
+
+Served by `burstwatch worker` at `/metrics`. Not enough data means that a series is absent: never NaN, never a 0
+that was not measured. Windows end at the last complete 10 s of event time. Traffic counters are exact over any
+crash and never go backwards: they show the state as of the last snapshot that is safe in Kafka.
+"""
+
+
+def metrics_markdown() -> str:
+    """Return the text of METRICS.md."""
+    parts = [HEAD]
+    for title, metrics in GROUPS.items():
+        rows = "\n".join(_row(metric) for metric in metrics)
+        parts.append(f"## {title}\n\n| metric | type | labels | unit | meaning |\n|---|---|---|---|---|\n{rows}\n")
+    labels = "\n".join(f"| `{name}` | {text} |" for name, text in LABELS.items())
+    parts.append(f"## Labels\n\n| label | values |\n|---|---|\n{labels}\n")
+    return "\n".join(parts)
+
+
+def _row(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{metric.name}` | {metric.type} | {labels} | {metric.unit} | {metric.help} |"

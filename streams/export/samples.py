@@ -1,0 +1,142 @@
+"""States as samples: which value every metric has now. Pure; the clock and the states are arguments."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+from collector.schema.events import Resource
+from collector.schema.topics import REQUESTS
+from streams.export.catalogue import PREFIX
+from streams.processors.outputs import WindowRow, WindowStats
+from streams.processors.service import ServiceState
+from streams.worker.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of one metric; labels in the catalogue's order."""
+
+    name: str
+    labels: tuple[str, ...]
+    value: float
+
+
+Counters = tuple[Sample, ...]
+
+
+def _sample(name: str, labels: tuple[str, ...], value: float | None) -> Iterator[Sample]:
+    if value is not None:
+        yield Sample(PREFIX + name, labels, value)
+
+
+def window_label(window_s: int) -> str:
+    """Return the window's label.
+
+    >>> [window_label(s) for s in (10, 60, 1200, 3600)]
+    ['10s', '1m', '20m', '1h']
+    """
+    if window_s % 3600 == 0:
+        return f"{window_s // 3600}h"
+    return f"{window_s // 60}m" if window_s % 60 == 0 else f"{window_s}s"
+
+
+def service_counters(state: ServiceState) -> Counters:
+    """Return the service's counters: exact for ever, part of the snapshot."""
+    ledger, name = state.ledger, state.service
+    samples = [
+        _sample("burst_episodes_total", (name,), state.burst.episodes_total),
+        _sample("duplicate_messages_total", (name,), ledger.duplicates),
+        _sample("future_events_total", (name,), ledger.future),
+        *(_sample("late_events_total", (name, path), n) for path, n in ledger.late.items()),
+    ]
+    for key, totals in state.totals.items():
+        labels = (name, *key)
+        samples += [
+            _sample("arrivals_total", labels, totals.arrivals),
+            *(_sample("completions_total", (*labels, o), n) for o, n in totals.completions.items()),
+            *(_sample("failures_total", (*labels, r), n) for r, n in totals.failures.items()),
+            _sample("tokens_total", (*labels, "request"), totals.request_tokens),
+            _sample("tokens_total", (*labels, "response"), totals.response_tokens),
+        ]
+    return tuple(chain.from_iterable(samples))
+
+
+def service_gauges(state: ServiceState) -> Iterator[Sample]:
+    """Return how the service stands now."""
+    ledger, burst, name = state.ledger, state.burst, state.service
+    yield from _sample("missing_messages", (name,), ledger.missing)
+    yield from _sample("agent_dropped_events", (name,), ledger.dropped_by_agents)
+    if ledger.watermark is not None:
+        yield from _sample("watermark_timestamp_seconds", (name,), ledger.watermark / 1e6)
+        yield from _sample("burst_active", (name,), int(burst.active))
+        yield from _sample("burst_rate", (name,), burst.rate_10s)
+    yield from _sample("burst_z", (name,), burst.z)
+    yield from _sample("burst_baseline_rate", (name,), burst.baseline_rate)
+    for row in state.latest.values():
+        yield from _row(row)
+
+
+def _row(row: WindowRow) -> Iterator[Sample]:
+    for window_s, stats in row.windows.items():
+        labels = (row.service, row.model, row.log_type, window_label(window_s))
+        yield from _window(labels, stats)
+
+
+def _window(labels: tuple[str, ...], stats: WindowStats) -> Iterator[Sample]:
+    yield from _sample("request_rate", labels, stats.rate)
+    yield from _sample("interarrival_cv", labels, stats.cv)
+    yield from _sample("gamma_shape", labels, stats.gamma_shape)
+    yield from _sample("gamma_rate", labels, stats.gamma_rate)
+    yield from _sample("dispersion_index", (*labels, "1s"), stats.dispersion_1s)
+    yield from _sample("dispersion_index", (*labels, "10s"), stats.dispersion_10s)
+    yield from _sample("failure_ratio", labels, stats.failure_ratio)
+    yield from _sample("failure_ratio_lower", labels, stats.failure_ratio_lower)
+    yield from _sample("failure_ratio_upper", labels, stats.failure_ratio_upper)
+
+
+def resource_samples(readings: Iterable[Resource]) -> Iterator[Sample]:
+    """Return the nodes' memory and engine state."""
+    for reading in readings:
+        if reading.gpu is not None:
+            yield from _gpu(reading, (reading.node, reading.gpu, reading.mig or ""))
+        else:
+            yield from _engine(reading, (reading.node, reading.engine or "", reading.service or ""))
+
+
+def _gpu(reading: Resource, place: tuple[str, str, str]) -> Iterator[Sample]:
+    for state in ("used", "free", "reserved", "total"):
+        yield from _sample("gpu_memory_bytes", (*place, state), getattr(reading, f"gpu_{state}_bytes"))
+    yield from _sample("gpu_utilization_ratio", place, reading.gpu_utilization_ratio)
+
+
+def _engine(reading: Resource, place: tuple[str, str, str]) -> Iterator[Sample]:
+    yield from _sample("kv_cache_usage_ratio", place, reading.kv_cache_usage_ratio)
+    yield from _sample("engine_requests_running", place, reading.running)
+    yield from _sample("engine_requests_waiting", place, reading.waiting)
+    yield from _sample("engine_preemptions_total", place, reading.preemptions_total)
+
+
+def worker_samples(tally: Tally, offsets: Mapping[int, int | None], version: str) -> Iterator[Sample]:
+    """Return the worker's own numbers; ``offsets`` are the owned partitions' next offsets as of the last snapshot."""
+    for topic, count in tally.messages.items():
+        yield from _sample("messages_total", (topic,), count)
+    for (topic, reason), count in tally.dead_letters.items():
+        yield from _sample("dead_letters_total", (topic, reason), count)
+    for error, count in tally.processor_errors.items():
+        yield from _sample("processor_errors_total", (error,), count)
+    for partition, offset in sorted(offsets.items()):
+        yield from _sample("source_offset", (REQUESTS, str(partition)), offset)
+    plain = {
+        "partitions_owned": len(offsets),
+        "offset_gaps_total": tally.offset_gaps,
+        "lost_messages_total": tally.lost_messages,
+        "broken_snapshots_total": tally.broken_snapshots,
+        "undelivered_results_total": tally.undelivered,
+        "snapshots_total": tally.snapshots,
+        "snapshot_failures_total": tally.snapshot_failures,
+        "snapshot_size_bytes": tally.snapshot_bytes,
+        "snapshot_duration_seconds": tally.snapshot_duration_s,
+    }
+    for name, value in plain.items():
+        yield from _sample(name, (), value)
+    yield from _sample("build_info", (version,), 1)

@@ -1,0 +1,98 @@
+"""What the worker writes besides results: changelog keys and the partition record, and dead letters. Pure."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from collector.schema.topics import REQUESTS
+
+RECORD_VERSION = 1
+
+# Why a message went to the dead-letter topic, besides the codec's own reasons (BadMessage.REASONS).
+EMPTY = "empty"  # a tombstone
+WRONG_KEY = "wrong_key"  # the Kafka key is not the key inside: ordering per key would be lost
+WRONG_KIND = "wrong_kind"  # a resource batch among requests, or the other way round
+SERVICE_LIMIT = "service_limit"  # more services than one partition may hold
+PROCESSOR_ERROR = "processor_error"  # our own fault; the log has the traceback of the first of each kind
+REASONS = (EMPTY, WRONG_KEY, WRONG_KIND, SERVICE_LIMIT, PROCESSOR_ERROR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionRecord:
+    """How far one partition's snapshots reach together.
+
+    Attributes:
+        offset: every message up to this source offset is contained in the services' snapshots; -1 for none.
+        services: the offset each service's snapshot had when the record was written.
+    """
+
+    offset: int
+    services: Mapping[str, int] = field(default_factory=dict)
+
+
+def partition_key(partition: int) -> bytes:
+    """Return the changelog key of a partition's record."""
+    return b"p:%d" % partition
+
+
+def service_key(partition: int, service: str) -> bytes:
+    """Return the changelog key of a service's snapshot. The partition is in it: a key has one writer."""
+    return b"s:%d:%b" % (partition, service.encode())
+
+
+def services_in(partition: int, keys: Iterable[bytes]) -> list[str]:
+    """Return the services of ``partition`` that have a snapshot among the changelog ``keys``."""
+    prefix = b"s:%d:" % partition
+    return sorted(key[len(prefix) :].decode() for key in keys if key.startswith(prefix))
+
+
+def format_record(record: PartitionRecord) -> bytes:
+    """Return the record as the changelog keeps it."""
+    return orjson.dumps(
+        {"v": RECORD_VERSION, "offset": record.offset, "services": dict(record.services)},
+        option=orjson.OPT_SORT_KEYS,
+    )
+
+
+def parse_record(body: bytes | None) -> PartitionRecord | None:
+    """Return the record, or None for anything that is not one: the partition is then read from its start."""
+    if body is None:
+        return None
+    try:
+        raw = orjson.loads(body)
+        if raw["v"] != RECORD_VERSION:
+            return None
+        services = {str(name): int(offset) for name, offset in raw["services"].items()}
+        return PartitionRecord(offset=int(raw["offset"]), services=services)
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A message that could not be used: where it is and why, never what it says."""
+
+    topic: str = REQUESTS
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    body: bytes = field(repr=False)
+
+
+def format_dead_letter(letter: DeadLetter) -> bytes:
+    """Return the dead-letter message: size and SHA-256 of the payload instead of the payload."""
+    return orjson.dumps(
+        {
+            "v": RECORD_VERSION,
+            "topic": letter.topic,
+            "partition": letter.partition,
+            "offset": letter.offset,
+            "reason": letter.reason,
+            "detail": letter.detail[:200],
+            "bytes": len(letter.body),
+            "sha256": hashlib.sha256(letter.body).hexdigest(),
+        }
+    )

@@ -1,0 +1,55 @@
+"""The latest state of every node: what the resource batches said last. Pure; receipt times are arguments."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from collector.schema.codec import Batch, events_of
+from collector.schema.events import Resource
+
+STALE_S = 60.0
+NODES_MAX = 10_000
+
+Place = tuple[str, str | None, str | None, str | None]  # node, engine, gpu, mig instance
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One node's latest reading at one place."""
+
+    partition: int
+    received_s: float
+    reading: Resource
+
+
+class ResourceBoard:
+    """Latest reading per (node, engine, gpu, mig); readings age out instead of being shown for ever."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Place, Seen] = {}
+
+    def apply(self, partition: int, batch: Batch, now_s: float) -> None:
+        """Take over the batch's readings; a heartbeat has none. Older readings never replace newer ones."""
+        for event in events_of(batch):
+            if not isinstance(event, Resource):
+                continue
+            place = (event.node, event.engine, event.gpu, event.mig)
+            known = self._seen.get(place)
+            if known is not None and known.reading.at > event.at:
+                continue
+            if known is None and len(self._seen) >= NODES_MAX:
+                self.forget_stale(now_s)
+                if len(self._seen) >= NODES_MAX:
+                    continue
+            self._seen[place] = Seen(partition, now_s, event)
+
+    def drop(self, partition: int) -> None:
+        """Forget the nodes of a partition another worker now has."""
+        self._seen = {place: seen for place, seen in self._seen.items() if seen.partition != partition}
+
+    def forget_stale(self, now_s: float) -> None:
+        """Forget nodes not heard of for a minute: a node that is gone must not look healthy."""
+        self._seen = {p: seen for p, seen in self._seen.items() if now_s - seen.received_s <= STALE_S}
+
+    def readings(self, now_s: float) -> Iterator[Resource]:
+        """Return the readings that are fresh at ``now_s``."""
+        return (seen.reading for seen in list(self._seen.values()) if now_s - seen.received_s <= STALE_S)
