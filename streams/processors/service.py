@@ -1,114 +1,280 @@
-"""Everything known about one service. Skeleton: totals, offset and duplicates work; windows and bursts follow."""
+"""Everything known about one service, as a pure function of its messages in source order.
 
-from collections import Counter
+What happens when event time moves to W (no clock is ever read):
+
+- every second complete by W is shown to the burst detector; alerts do not wait for the hold;
+- every 10-s boundary E with E + hold <= W closes a pane: the arrivals before E are put in time order and become
+  gap sums, and every class active within the longest window gets a row of the windows ending at E; where the
+  longest window holds nothing at all there are no rows, and the boundaries are skipped at once;
+- what comes later than that is counted: an arrival at or before W - hold is late for the ordered path; an event
+  more than the lateness before W is late for the counts, too, and shows in the totals only.
+
+The outputs joined over any number of ``apply`` calls are the same, to the last bit, however the events were cut
+into messages, and wherever a snapshot was taken and restored.
+"""
+
+from dataclasses import asdict
 from typing import Any
 
-from collector.schema.codec import Batch, Coded
-from collector.schema.events import Kind, Outcome
-from streams.processors.bursts import BurstStatus
+import numpy as np
+from numpy.typing import NDArray
+
+from collector.schema.codec import Batch
+from collector.schema.events import Kind
+from streams.processors.bursts import BurstDetector, BurstStatus, TenSecondScore
+from streams.processors.columns import ended_at, numbers
+from streams.processors.count_panes import PANE_US, SECOND_US, TOKENS_MAX, CountPanes
 from streams.processors.ledger import Ledger
-from streams.processors.outputs import Episode, WindowRow
-from streams.processors.settings import AnalysisSettings
-from streams.processors.totals import ClassKey, ClassTotals
+from streams.processors.ordered import OrderedArrivals
+from streams.processors.outputs import Episode, WindowRow, WindowStats
+from streams.processors.settings import PANE_S, AnalysisSettings
+from streams.processors.sources import Sources
+from streams.processors.totals import Classes, ClassKey, ClassTotals
+from streams.processors.windows import rows_at
 from streams.snapshot import BadSnapshot, decode, encode
+from streams.stats.gap_panes import GapPanes
+
+_COLUMNS_MIN = 4
 
 
 class ServiceState:
-    """One service's analysis, fed message by message in source order."""
+    """One service's analysis, fed message by message in source order.
+
+    Attributes:
+        service: its name, the Kafka key.
+        settings: as given.
+        offset: the last source offset applied; -1 before any.
+        latest: the rows of the newest boundary, by class; empty while the longest window is.
+    """
 
     def __init__(self, service: str, settings: AnalysisSettings) -> None:
         self.service = service
         self.settings = settings
         self.offset = -1
-        self.totals: dict[ClassKey, ClassTotals] = {}
         self.latest: dict[ClassKey, WindowRow] = {}
-        self._applied: set[tuple[str, str, str, int]] = set()
-        self._watermark: int | None = None
-        self._messages = self._duplicates = self._replayed = 0
+        self._lengths = [window_s // PANE_S for window_s in settings.windows_s]
+        self._replayed = 0
+        self._counted = {"messages": 0, "duplicates": 0, "misplaced": 0, "counts": 0, "ordered": 0, "future": 0}
+        self._watched = 0  # the next second to be shown to the detector
+        self._sources = Sources()
+        self._classes = Classes(settings.classes_max)
+        self._detector: BurstDetector = TenSecondScore(service, settings)
+        self._build(_COLUMNS_MIN)
+
+    def _build(self, columns: int) -> None:
+        self._width = columns
+        self._counts = CountPanes(columns=columns, keep=self._lengths[-1])
+        self._ordered = OrderedArrivals(GapPanes(columns=columns, keep=self._lengths[-1]))
 
     def apply(self, batch: Batch, offset: int) -> list[WindowRow | Episode]:
-        """Apply one message; return the rows and episodes that became final."""
+        """Apply one message; return the rows and episodes that became final, in order of event time.
+
+        A message applied before, by its offset or its identity, changes nothing but its counter (and offset).
+        """
         if offset <= self.offset:
             self._replayed += 1
             return []
         self.offset = offset
-        self._messages += 1
-        if batch.identity in self._applied:
-            self._duplicates += 1
+        self._counted["messages"] += 1
+        if not self._sources.accept(batch.agent, batch.boot, batch.seq):
+            self._counted["duplicates"] += 1
             return []
-        self._applied.add(batch.identity)
-        self._watermark = max(self._watermark or 0, batch.watermark or 0)
-        for i in range(batch.n):
-            model, log_type = batch.columns.get("model"), batch.columns["log_type"]
-            assert isinstance(log_type, Coded)  # noqa: S101 - skeleton
-            texts = model.texts() if isinstance(model, Coded) else [None] * batch.n
-            key = (texts[i] or "unknown", log_type.values[log_type.codes[i]])
-            total = self.totals.setdefault(key, ClassTotals())
-            if batch.kind is Kind.ARRIVAL:
-                total.arrivals += 1
-            else:
-                outcome = batch.columns["outcome"]
-                assert isinstance(outcome, Coded)  # noqa: S101 - skeleton
-                name = outcome.values[outcome.codes[i]]
-                total.completions[name] += 1
-                if name == Outcome.FAILED:
-                    total.failures["unknown"] += 1
-        return []
+        if batch.kind is Kind.RESOURCE:
+            self._counted["misplaced"] += 1
+            return []
+        if batch.n:
+            self._add(batch)
+        before = self._sources.watermark
+        now = self._sources.promise(batch.agent, batch.boot, batch.watermark, batch.dropped)
+        return self._advance(now) if now is not None and now != before else []
+
+    def _add(self, batch: Batch) -> None:
+        columns = self._classes.columns_of(batch)
+        if (used := len(self._classes.totals) + 1) > self._width:
+            self._width = _capacity(used)
+            self._counts.widen(self._width)
+            self._ordered.gaps.widen(self._width)
+        if batch.kind is Kind.ARRIVAL:
+            self._add_arrivals(numbers(batch, "submitted_at"), columns)
+        else:
+            self._add_completions(batch, columns)
+        if evicted := self._counts.evict_future():
+            pane, events = evicted
+            self._counted["future"] += events
+            self._ordered.drop_from(pane * PANE_US)
+
+    def _add_arrivals(self, times: NDArray[np.int64], columns: NDArray[np.intp]) -> None:
+        self._classes.add_arrivals(columns)
+        size = len(times)
+        if (fresh := self._fresh(times)) is not None:
+            times, columns = times[fresh], columns[fresh]
+        self._counts.add_arrivals(times, columns)
+        if (settled := self._settled) is not None:
+            ahead = times > settled
+            if not ahead.all():
+                times, columns = times[ahead], columns[ahead]
+        self._counted["ordered"] += size - len(times)
+        self._counted["future"] += self._ordered.add(times, columns)
+
+    def _add_completions(self, batch: Batch, columns: NDArray[np.intp]) -> None:
+        # A cap no real request comes near; it keeps the sums of a message exact.
+        request_tokens = np.minimum(numbers(batch, "request_tokens"), TOKENS_MAX)
+        response_tokens = np.minimum(numbers(batch, "response_tokens"), TOKENS_MAX)
+        failed = self._classes.add_completions(batch, columns, (request_tokens, response_tokens))
+        times = ended_at(batch)
+        values: list[NDArray[Any]] = [failed, request_tokens, response_tokens]
+        if (fresh := self._fresh(times)) is not None:
+            times, columns, values = times[fresh], columns[fresh], [value[fresh] for value in values]
+        self._counts.add_completions(times, columns, values)
+
+    def _fresh(self, times: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        """Return which events the counts still take, None if all; count the others."""
+        watermark = self._sources.watermark
+        if watermark is None:
+            return None
+        fresh: NDArray[np.bool_] = times >= watermark - self.settings.lateness_s * SECOND_US
+        if fresh.all():
+            return None
+        self._counted["counts"] += int(len(fresh) - fresh.sum())
+        return fresh
+
+    def _advance(self, watermark: int) -> list[WindowRow | Episode]:
+        found: list[WindowRow | Episode] = []
+        hold = self.settings.hold_s * SECOND_US
+        settled = watermark - hold
+        target = settled // PANE_US  # the pane event time stands in, hold allowed for: those below close
+        while (pane := self._next_pane(target)) < target:
+            end = (pane + 1) * PANE_US
+            found += self._watch(end + hold)
+            found += self._close(pane, end)
+        found += self._watch(watermark)
+        self._ordered.settle(target, settled, lazily=True)
+        self._counts.forget_detail(watermark - self.settings.lateness_s * SECOND_US)
+        return found
+
+    def _next_pane(self, target: int) -> int:
+        """Return the next pane to close; while the longest window is empty, skip to the next with counts."""
+        if self._counts.alive or self._counts.closed_to >= target:
+            return self._counts.closed_to
+        self.latest = {}
+        upcoming = self._counts.next_open()
+        self._counts.closed_to = target if upcoming is None else min(upcoming, target)
+        return self._counts.closed_to
+
+    def _close(self, pane: int, end: int) -> list[WindowRow]:
+        self._ordered.settle(pane, end - 1)
+        self._counts.close(pane)
+        gaps = self._ordered.gaps.sums(pane + 1, self._lengths)
+        counts = self._counts.sums(pane + 1, self._lengths)
+        rows = rows_at(
+            end,
+            self._classes.keys,
+            list(zip(counts, gaps, strict=True)),
+            service=self.service,
+            settings=self.settings,
+        )
+        self.latest = {(row.model, row.log_type): row for row in rows}
+        return rows
+
+    def _watch(self, until: int) -> list[Episode]:
+        """Show the detector every second that is complete at ``until`` (us)."""
+        stop = until // SECOND_US
+        if stop <= self._watched:
+            return []
+        found: list[Episode] = []
+        for pane in self._counts.panes_between(self._watched // PANE_S, -(-stop // PANE_S)):
+            start = max(pane * PANE_S, self._watched)
+            offset = pane * PANE_S
+            found += self._detector.feed(start, self._counts.seconds(pane)[start - offset : stop - offset])
+        self._watched = stop
+        return found + self._detector.feed(stop, ())
+
+    @property
+    def _settled(self) -> int | None:
+        """Up to where the order of arrivals is fixed (us)."""
+        watermark = self._sources.watermark
+        return None if watermark is None else watermark - self.settings.hold_s * SECOND_US
+
+    @property
+    def totals(self) -> dict[ClassKey, ClassTotals]:
+        """Cumulative counts per (model, log_type)."""
+        return self._classes.totals
 
     @property
     def burst(self) -> BurstStatus:
         """Where the burst detector stands."""
-        return BurstStatus(active=False, z=None, baseline_rate=None, rate_10s=0.0, episodes_total=0, onset=None)
+        return self._detector.status
 
     @property
     def ledger(self) -> Ledger:
         """What happened to the messages so far."""
+        counted = self._counted
         return Ledger(
-            messages=self._messages,
-            duplicates=self._duplicates,
+            messages=counted["messages"],
+            duplicates=counted["duplicates"],
             replayed=self._replayed,
-            misplaced=0,
-            missing=0,
-            late={"counts": 0, "ordered": 0},
-            future=0,
-            dropped_by_agents=0,
-            watermark=self._watermark,
-            agents=1,
-            agents_idle=0,
+            misplaced=counted["misplaced"],
+            missing=self._sources.missing,
+            late={"counts": counted["counts"], "ordered": counted["ordered"]},
+            future=counted["future"],
+            dropped_by_agents=self._sources.dropped,
+            watermark=self._sources.watermark,
+            agents=self._sources.live,
+            agents_idle=self._sources.idle,
         )
 
     def snapshot(self) -> bytes:
-        """Return the complete state as bytes."""
-        totals = [
-            [*key, t.arrivals, dict(t.completions), dict(t.failures), t.request_tokens, t.response_tokens]
-            for key, t in self.totals.items()
-        ]
-        facts: dict[str, Any] = {
+        """Return the complete state: ``restore(snapshot())`` goes on as if nothing had happened."""
+        if (settled := self._settled) is not None:
+            self._ordered.settle(settled // PANE_US, settled)  # sums are smaller than the times in them
+        counts, count_arrays = self._counts.dump()
+        gaps_first, gap_arrays = self._ordered.dump()
+        facts = {
             "service": self.service,
             "offset": self.offset,
-            "counts": [self._messages, self._duplicates, self._watermark],
-            "applied": sorted(self._applied),
-            "totals": totals,
+            "counted": self._counted,
+            "watched": self._watched,
+            "sources": self._sources.dump(),
+            "classes": self._classes.dump(),
+            "bursts": self._detector.dump(),
+            "latest": [_row_facts(row) for row in self.latest.values()],
+            "counts": counts,
+            "gaps_first": gaps_first,
+            "width": self._width,
         }
-        return encode(facts, {})
+        return encode(facts, count_arrays | gap_arrays)
 
     @classmethod
     def restore(cls, body: bytes, settings: AnalysisSettings) -> "ServiceState":
-        """Return the state in ``body``. Raises ``BadSnapshot``."""
-        facts, _ = decode(body)
+        """Return the state in ``body``, to go on with ``settings``. Raises ``BadSnapshot``."""
+        facts, arrays = decode(body)
         try:
             state = cls(facts["service"], settings)
-            state.offset = facts["offset"]
-            state._messages, state._duplicates, state._watermark = facts["counts"]
-            state._applied = {(a, b, k, s) for a, b, k, s in facts["applied"]}
-            for model, log_type, arrivals, completions, failures, request, response in facts["totals"]:
-                state.totals[(model, log_type)] = ClassTotals(
-                    arrivals=arrivals,
-                    completions=Counter(completions),
-                    failures=Counter(failures),
-                    request_tokens=request,
-                    response_tokens=response,
-                )
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadSnapshot(f"malformed: {type(error).__name__}") from None
+            state._load(facts, arrays)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise BadSnapshot(f"malformed: {type(error).__name__}: {error}") from None
         return state
+
+    def _load(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        self.offset = facts["offset"]
+        self._counted = {name: facts["counted"][name] for name in self._counted}
+        self._watched = facts["watched"]
+        self._sources = Sources.load(facts["sources"])
+        self._classes.load(facts["classes"])
+        self._detector.load(facts["bursts"])
+        self._build(facts["width"])
+        self._counts.load(facts["counts"], arrays)
+        self._ordered.load(facts["gaps_first"], arrays)
+        for row in facts["latest"]:
+            windows = {int(w): WindowStats(**stats) for w, stats in row.pop("windows").items()}
+            known = WindowRow(**row, windows=windows)
+            self.latest[(known.model, known.log_type)] = known
+
+
+def _capacity(used: int) -> int:
+    """Return how many columns to make room for: a power of two, so that growing is rare."""
+    return int(max(_COLUMNS_MIN, 1 << (used - 1).bit_length()))
+
+
+def _row_facts(row: WindowRow) -> dict[str, Any]:
+    return asdict(row) | {"windows": {str(w): asdict(stats) for w, stats in row.windows.items()}}

@@ -1,9 +1,20 @@
-"""Cumulative counts per class, exact for ever: what the Prometheus counters show."""
+"""The classes of a service and their cumulative counts, exact for ever: what the Prometheus counters show."""
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collector.schema.codec import Batch
+from collector.schema.events import Outcome
+from streams.processors.columns import codes
 
 ClassKey = tuple[str, str]  # (model, log_type)
+
+UNKNOWN = "unknown"
+OTHER: ClassKey = ("other", "other")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,3 +33,100 @@ class ClassTotals:
     failures: Counter[str] = field(default_factory=Counter)
     request_tokens: int = 0
     response_tokens: int = 0
+
+
+class Classes:
+    """Which column a class has (from 1 on; column 0 is the total of all), and its totals.
+
+    The first ``limit`` classes seen get a column each, all later ones share that of ``OTHER``.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._column: dict[ClassKey, int] = {}
+        self.totals: dict[ClassKey, ClassTotals] = {}
+
+    @property
+    def keys(self) -> list[ClassKey]:
+        """The class of each column from 1 on."""
+        return list(self.totals)
+
+    def columns_of(self, batch: Batch) -> NDArray[np.intp]:
+        """Return each event's column; new classes get theirs."""
+        models, model = codes(batch, "model")
+        log_types, log_type = codes(batch, "log_type")
+        width = len(log_types)
+        pair = model * width + log_type
+        lookup = np.zeros((len(models) + 1) * width, np.intp)
+        for code in np.flatnonzero(np.bincount(pair)).tolist():
+            name = models[code // width] if code // width < len(models) else UNKNOWN
+            lookup[code] = self._column_of((name, log_types[code % width]))
+        columns: NDArray[np.intp] = lookup[pair]
+        return columns
+
+    def _column_of(self, key: ClassKey) -> int:
+        column = self._column.get(key)
+        if column is None:
+            if len(self._column) >= self._limit:
+                key = OTHER
+                if key in self._column:
+                    return self._column[key]
+            column = self._column[key] = len(self._column) + 1
+            self.totals[key] = ClassTotals()
+        return column
+
+    def add_arrivals(self, columns: NDArray[np.intp]) -> None:
+        """Count arrivals."""
+        counts = np.bincount(columns)
+        for column in np.flatnonzero(counts).tolist():
+            self.totals[self.keys[column - 1]].arrivals += int(counts[column])
+
+    def add_completions(
+        self, batch: Batch, columns: NDArray[np.intp], tokens: tuple[NDArray[np.int64], NDArray[np.int64]]
+    ) -> NDArray[np.bool_]:
+        """Count the completions of ``batch`` by outcome and reason; return which of them failed."""
+        outcomes, outcome = codes(batch, "outcome")
+        reasons, reason = codes(batch, "reason")
+        failed = outcome == outcomes.index(Outcome.FAILED) if Outcome.FAILED in outcomes else outcome < 0
+        sums = [np.bincount(columns, values).astype(np.int64).tolist() for values in tokens]
+        keys = self.keys
+        for column, key in enumerate(keys[: len(sums[0]) - 1], 1):
+            self.totals[key].request_tokens += sums[0][column]
+            self.totals[key].response_tokens += sums[1][column]
+        for key, name, count in _pairs(keys, columns, (outcomes, outcome)):
+            self.totals[key].completions[name] += count
+        for key, name, count in _pairs(keys, columns[failed], (reasons, reason[failed])):
+            self.totals[key].failures[name] += count
+        return failed
+
+    def dump(self) -> list[Any]:
+        """Return the state as plain values, in column order."""
+        return [
+            [*key, t.arrivals, t.completions, t.failures, t.request_tokens, t.response_tokens]
+            for key, t in self.totals.items()
+        ]
+
+    def load(self, rows: list[Any]) -> None:
+        """Take over what ``dump`` gave. Raises ``TypeError`` or ``ValueError``."""
+        for model, log_type, arrivals, completions, failures, request_tokens, response_tokens in rows:
+            key = (model, log_type)
+            self._column[key] = len(self._column) + 1
+            self.totals[key] = ClassTotals(
+                arrivals=arrivals,
+                completions=Counter(completions),
+                failures=Counter(failures),
+                request_tokens=request_tokens,
+                response_tokens=response_tokens,
+            )
+
+
+def _pairs(
+    keys: list[ClassKey], columns: NDArray[np.intp], coded: tuple[Any, NDArray[np.intp]]
+) -> list[tuple[ClassKey, str, int]]:
+    """Return (class, text, how many) for every pair that occurs; absent text is "unknown"."""
+    texts, code = coded
+    width = len(texts) + 1
+    counts = np.bincount(columns * width + code)
+    found = np.flatnonzero(counts).tolist()
+    names = [*texts, UNKNOWN]
+    return [(keys[flat // width - 1], names[flat % width], int(counts[flat])) for flat in found]

@@ -1,0 +1,172 @@
+"""The counting path: arrivals and completions by event time, in any order, amendable until they are too late.
+
+A pane is 10 s of event time. Open panes keep one array each (arrivals per second, completions, failures, tokens
+per column). When event time has passed a pane it is closed into a row of a ring that covers the longest window;
+its detail stays for the allowed lateness, so that a late event amends counts and their squares exactly.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.stats.pane_ring import PaneRing
+
+Ints = NDArray[np.int64]
+
+SECOND_US = 1_000_000
+PANE_US = 10 * SECOND_US
+OPEN_PANES_MAX = 8192  # what may lie ahead of event time: a day without a hole, or far more with holes
+TOKENS_MAX = 2**36  # per request; sums over a message stay exact in floating point
+
+# rows of a closed pane
+ARRIVALS, SQUARES_1S, SQUARES_10S, COMPLETIONS, FAILURES, REQUEST_TOKENS, RESPONSE_TOKENS = range(7)
+_SECONDS = slice(0, 10)  # rows of an open pane: arrivals in each second, then the four of a completion
+_ENDED = slice(10, 14)
+_DENSE = 64
+
+
+class CountPanes:
+    """Counts per pane and column; column 0 is the total of the others and filled when a pane closes."""
+
+    def __init__(self, *, columns: int, keep: int) -> None:
+        self._columns = columns
+        self._ring = PaneRing(fields=7, columns=columns, keep=keep, dtype=np.int64)
+        self._open: dict[int, Ints] = {}
+        self._amendable: set[int] = set()  # closed panes whose detail is still in _open
+        self._newest = -keep - 1  # newest closed pane with anything in it
+        self.closed_to = 0  # panes below are closed
+
+    def add_arrivals(self, times: Ints, columns: NDArray[np.intp]) -> None:
+        """Count arrivals at ``times`` (us)."""
+        if len(times):
+            panes, place = _places(times)
+            second = times // SECOND_US % 10
+            flat = (place * 10 + second) * self._columns + columns
+            size = len(panes) * 10 * self._columns
+            counts = np.bincount(flat, minlength=size).reshape(len(panes), 10, self._columns)
+            self._merge(panes, _SECONDS, counts)
+
+    def add_completions(self, times: Ints, columns: NDArray[np.intp], values: Sequence[NDArray[Any]]) -> None:
+        """Count completions ended at ``times``; ``values``: failed or not, request and response tokens."""
+        if len(times):
+            panes, place = _places(times)
+            flat = place * self._columns + columns
+            size = len(panes) * self._columns
+            sums = [np.bincount(flat, minlength=size)]
+            sums += [np.bincount(flat, value, size).astype(np.int64) for value in values]
+            stacked = np.stack(sums).reshape(4, len(panes), self._columns)
+            self._merge(panes, _ENDED, stacked.transpose(1, 0, 2))
+
+    def _merge(self, panes: Ints, rows: slice, counts: NDArray[Any]) -> None:
+        for i, pane in enumerate(panes.tolist()):
+            block = counts[i]
+            if not block.any():
+                continue
+            if (detail := self._open.get(pane)) is None:
+                detail = self._open[pane] = np.zeros((14, self._columns), np.int64)
+            detail[rows] += block
+            if pane < self.closed_to:
+                self._amendable.add(pane)
+                self._fill(pane)
+
+    def evict_future(self) -> tuple[int, int] | None:
+        """Keep the store bounded: drop the panes furthest ahead. Returns (first pane dropped, events) if any."""
+        if len(self._open) <= OPEN_PANES_MAX:
+            return None
+        panes = sorted(self._open)[OPEN_PANES_MAX:]
+        events = sum(int(self._open.pop(pane)[:11].sum()) for pane in panes)
+        return panes[0], events
+
+    def next_open(self) -> int | None:
+        """Return the earliest pane not yet closed that has counts."""
+        return min((pane for pane in self._open if pane >= self.closed_to), default=None)
+
+    @property
+    def alive(self) -> bool:
+        """True if the longest window ending with the newest closed pane has anything in it."""
+        return self._newest >= self.closed_to - self._ring.keep
+
+    def close(self, pane: int) -> None:
+        """Close ``pane`` (those before it that were skipped count as closed and empty)."""
+        self.closed_to = pane + 1
+        self._ring.row(pane)
+        if pane in self._open:
+            self._amendable.add(pane)
+            self._fill(pane)
+
+    def _fill(self, pane: int) -> None:
+        """Work out the ring's row of a closed pane from its detail."""
+        if pane < self._ring.first:
+            return
+        detail, row = self._open[pane], self._ring.row(pane)
+        detail[:, 0] = 0
+        detail[:, 0] = detail.sum(axis=1)
+        seconds = detail[_SECONDS]
+        row[ARRIVALS] = seconds.sum(axis=0)
+        row[SQUARES_1S] = (seconds * seconds).sum(axis=0)
+        row[SQUARES_10S] = row[ARRIVALS] * row[ARRIVALS]
+        row[COMPLETIONS : RESPONSE_TOKENS + 1] = detail[_ENDED]
+        self._newest = max(self._newest, pane)
+
+    def forget_detail(self, before_us: int) -> None:
+        """Drop the detail of closed panes that end at or before ``before_us``: they cannot change any more."""
+        for pane in [p for p in self._amendable if (p + 1) * PANE_US <= before_us]:
+            self._amendable.remove(pane)
+            del self._open[pane]
+
+    def seconds(self, pane: int) -> list[int]:
+        """Return the arrivals in each of the ten seconds of ``pane``, one of ``panes_between``."""
+        counts: list[int] = self._open[pane][_SECONDS, 1:].sum(axis=1).tolist()
+        return counts
+
+    def panes_between(self, first: int, end: int) -> list[int]:
+        """Return the panes in [first, end) with counts in detail, ascending."""
+        if end - first <= len(self._open):
+            return [pane for pane in range(first, end) if pane in self._open]
+        return sorted(pane for pane in self._open if first <= pane < end)
+
+    def sums(self, end: int, lengths: Sequence[int]) -> list[Ints]:
+        """Return, for each length in panes (ascending), the row sums over panes [end - length, end)."""
+        return self._ring.sums(end, lengths)
+
+    def widen(self, columns: int) -> None:
+        """Make room for ``columns`` columns."""
+        extra = columns - self._columns
+        self._columns = columns
+        self._ring.widen(columns)
+        self._open = {p: np.pad(detail, ((0, 0), (0, extra))) for p, detail in self._open.items()}
+
+    def dump(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the state as facts and arrays; totals (column 0) but for squares are left to ``load``."""
+        first, rows = self._ring.dump()
+        facts = {"first": first, "newest": self._newest, "closed_to": self.closed_to}
+        panes = sorted(self._open)
+        details = [self._open[p][:, 1:] for p in panes]
+        return facts, {
+            "rows": rows,
+            "open": np.array(panes, np.int64),
+            "detail": np.stack(details) if details else np.zeros((0, 14, self._columns - 1), np.int64),
+        }
+
+    def load(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        """Take over what ``dump`` gave. Raises ``ValueError`` or ``KeyError`` if it does not fit."""
+        self._ring.load(facts["first"], arrays["rows"])
+        self._newest, self.closed_to = facts["newest"], facts["closed_to"]
+        panes, details = arrays["open"].tolist(), arrays["detail"]
+        if details.shape != (len(panes), 14, self._columns - 1):
+            raise ValueError("detail has the wrong shape")
+        self._open = {pane: np.pad(detail, ((0, 0), (1, 0))) for pane, detail in zip(panes, details, strict=True)}
+        self._amendable = {pane for pane in panes if pane < self.closed_to}
+
+
+def _places(times: Ints) -> tuple[Ints, Ints]:
+    """Return the panes touched and each event's place among them."""
+    pane = times // PANE_US
+    low = int(pane.min())
+    span = int(pane.max()) - low + 1
+    if span <= _DENSE:
+        return np.arange(low, low + span), pane - low
+    panes, place = np.unique(pane, return_inverse=True)
+    return panes, place

@@ -1,0 +1,185 @@
+"""Which messages of a service have been applied, and how far event time has come.
+
+Delivery is at least once: a message is known by (agent, boot, seq). Per boot we keep the highest seq and the gaps
+below it; a late re-send fills its gap, anything else below the highest is a duplicate.
+
+Event time moves only by watermarks, and only forward: it is the least promise over the agents, each agent
+speaking through its newest boot. Two things may not hold it back for more than ``PATIENCE_US`` of event time:
+an agent that lags behind the furthest (it is idle), and a gap in a boot's messages. While such a gap is younger
+than that, the promise made above it does not count: what is missing may still come, and is then not late.
+
+Memory is bounded: ``BOOTS_MAX`` boots per agent and ``AGENTS_MAX`` agents, the oldest forgotten first (their counts
+stay; a message of theirs re-sent after that would be taken for new); ``GAPS_MAX`` gaps per boot, the oldest
+given up first (a late fill is then taken for a duplicate, and stays counted as missing).
+"""
+
+from typing import Any
+
+PATIENCE_US = 30_000_000
+BOOTS_MAX = 16
+AGENTS_MAX = 256
+GAPS_MAX = 256
+
+
+class Boot:
+    """One run of one agent."""
+
+    __slots__ = ("anchor", "dropped", "gaps", "given_up", "high", "lost", "promised", "safe")
+
+    def __init__(self) -> None:
+        self.high = -1  # highest seq applied
+        self.gaps: list[list[int]] = []  # seqs not yet seen below it: [first, last], ascending
+        self.lost = 0  # seqs in gaps that were given up to stay bounded
+        self.dropped = 0  # events the agent says it dropped
+        self.promised: int | None = None  # the greatest watermark received
+        self.safe: int | None = None  # the part of it that no gap puts in doubt
+        self.anchor: int | None = None  # the first watermark received: patience counts from safe, else from here
+        self.given_up = -1  # gaps up to this seq are not waited for any more
+
+    def accept(self, seq: int) -> bool:
+        """Note ``seq`` as applied; False if it was before."""
+        if seq > self.high:
+            if seq > self.high + 1:
+                self.gaps.append([self.high + 1, seq - 1])
+                if len(self.gaps) > GAPS_MAX:
+                    first, last = self.gaps.pop(0)
+                    self.lost += last - first + 1
+            self.high = seq
+            return True
+        for i, (first, last) in enumerate(self.gaps):
+            if first <= seq <= last:
+                rest = [[first, seq - 1], [seq + 1, last]]
+                self.gaps[i : i + 1] = [gap for gap in rest if gap[0] <= gap[1]]
+                return True
+        return False
+
+    def promise(self, watermark: int | None) -> None:
+        """Take over a message's watermark (already accepted)."""
+        if watermark is not None:
+            self.promised = max(watermark, self.promised or 0)
+            self.anchor = watermark if self.anchor is None else self.anchor
+        if self.promised is None or self.anchor is None:
+            return
+        if self.gaps and self.gaps[-1][1] > self.given_up:
+            since = self.anchor if self.safe is None else self.safe
+            if self.promised - since <= PATIENCE_US:
+                return
+            self.given_up = self.high
+        self.safe = self.promised
+
+    @property
+    def missing(self) -> int:
+        """Messages that must exist but have not come."""
+        return self.lost + sum(last - first + 1 for first, last in self.gaps)
+
+    def dump(self) -> list[Any]:
+        """Return the state as plain values."""
+        return [getattr(self, name) for name in self.__slots__]
+
+    @classmethod
+    def load(cls, values: list[Any]) -> "Boot":
+        """Return the boot ``dump`` described."""
+        boot = cls()
+        for name, value in zip(cls.__slots__, values, strict=True):
+            setattr(boot, name, value)
+        return boot
+
+
+class Sources:
+    """Every agent that speaks of one service."""
+
+    def __init__(self) -> None:
+        self.watermark: int | None = None
+        self._agents: dict[str, dict[str, Boot]] = {}  # boots in the order they were first seen
+        self._promises: dict[str, int] = {}  # what each agent last promised, through its newest boot
+        self._forgotten_missing = 0
+        self._forgotten_dropped = 0
+
+    def accept(self, agent: str, boot: str, seq: int) -> bool:
+        """Note a message as applied; False if it was before."""
+        boots = self._agents.get(agent)
+        if boots is None:
+            boots = self._agents[agent] = {}
+            if len(self._agents) > AGENTS_MAX:
+                self._forget(next(iter(self._agents)))
+        known = boots.get(boot)
+        if known is None:
+            known = boots[boot] = Boot()
+            if len(boots) > BOOTS_MAX:
+                self._retire(boots.pop(next(iter(boots))))
+        return known.accept(seq)
+
+    def _forget(self, agent: str) -> None:
+        for boot in self._agents.pop(agent).values():
+            self._retire(boot)
+        self._promises.pop(agent, None)
+
+    def _retire(self, boot: Boot) -> None:
+        self._forgotten_missing += boot.missing
+        self._forgotten_dropped += boot.dropped
+
+    def promise(self, agent: str, boot: str, watermark: int | None, dropped: int) -> int | None:
+        """Take over what an accepted message says; return the service's watermark, which never falls."""
+        boots = self._agents[agent]
+        known = boots[boot]
+        known.dropped = max(known.dropped, dropped)
+        known.promise(watermark)
+        if boot == next(reversed(boots)) and known.safe is not None:
+            self._promises[agent] = known.safe
+        live = self._live()
+        if live and (self.watermark is None or min(live) > self.watermark):
+            self.watermark = min(live)
+        return self.watermark
+
+    def _live(self) -> list[int]:
+        if not self._promises:
+            return []
+        furthest = max(self._promises.values())
+        return [promise for promise in self._promises.values() if furthest - promise <= PATIENCE_US]
+
+    @property
+    def live(self) -> int:
+        """Agents that take part in the watermark."""
+        return len(self._live())
+
+    @property
+    def idle(self) -> int:
+        """Agents that have promised something but lag too far behind the furthest."""
+        return len(self._promises) - len(self._live())
+
+    @property
+    def missing(self) -> int:
+        """Messages that must exist but have not come, over all boots."""
+        return self._forgotten_missing + sum(boot.missing for boot in self._boots())
+
+    @property
+    def dropped(self) -> int:
+        """Events the agents say they dropped, over all boots."""
+        return self._forgotten_dropped + sum(boot.dropped for boot in self._boots())
+
+    def _boots(self) -> list[Boot]:
+        return [boot for boots in self._agents.values() for boot in boots.values()]
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state as plain values."""
+        return {
+            "watermark": self.watermark,
+            "forgotten": [self._forgotten_missing, self._forgotten_dropped],
+            "promises": self._promises,
+            # Lists, not objects: the order in which boots were first seen is part of the state.
+            "agents": [
+                [agent, [[name, boot.dump()] for name, boot in boots.items()]] for agent, boots in self._agents.items()
+            ],
+        }
+
+    @classmethod
+    def load(cls, facts: dict[str, Any]) -> "Sources":
+        """Return what ``dump`` described. Raises ``KeyError``, ``TypeError`` or ``ValueError``."""
+        sources = cls()
+        sources.watermark = facts["watermark"]
+        sources._forgotten_missing, sources._forgotten_dropped = facts["forgotten"]
+        sources._promises = dict(facts["promises"])
+        sources._agents = {
+            agent: {name: Boot.load(values) for name, values in boots} for agent, boots in facts["agents"]
+        }
+        return sources

@@ -1,0 +1,69 @@
+"""The Gamma distribution of gaps from their sums: shape alpha and rate beta (mean gap = alpha/beta).
+
+alpha = 1 is Poisson traffic, below 1 bursty, above 1 regular. Sums over n gaps x in seconds: Sx, Sl = sum ln x,
+Sxl = sum x ln x. The live path uses ``ye_chen`` (no special functions), offline analysis ``mle``; both need
+gaps above zero. Where stamps are too coarse for logarithms, ``moment`` takes the squared CV instead.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from streams.stats.polygamma import digamma, tetragamma, trigamma
+
+SHAPE_MAX = 1e4  # beyond, the gaps are a clock's ticks and the sums' rounding decides the estimate
+
+
+def moment(squared_cv: float | None) -> float | None:
+    """Return the shape 1/CV^2; None without a CV or for a clock's ticks (shape above ``SHAPE_MAX``).
+
+    With the finite-size corrected CV of ``cv.squared_cv``. Needs 2.6 to 8 times more gaps than the others.
+
+    >>> moment(0.25), moment(None), moment(0.0)
+    (4.0, None, None)
+    """
+    if squared_cv is None or squared_cv * SHAPE_MAX <= 1:
+        return None
+    return 1 / squared_cv
+
+
+def ye_chen(gaps: int, total: float, logs: float, total_logs: float) -> float | None:
+    """Return the closed-form shape, corrected for bias; None for a clock's ticks or fewer than two gaps.
+
+    a = n*Sx/(n*Sxl - Sl*Sx) (Ye and Chen 2017, Am. Stat. 71:177), less
+    (3a - (2/3) a/(1+a) - (4/5) a/(1+a)^2)/n (Louzada, Ramos and Ramos 2019, Am. Stat. 73:195).
+    Within 3 to 5 % of the error of the maximum likelihood estimate.
+
+    >>> from math import log
+    >>> x = [0.5, 1.0, 2.0, 4.0]
+    >>> round(ye_chen(4, sum(x), sum(map(log, x)), sum(v * log(v) for v in x)), 6)
+    0.624595
+    >>> ye_chen(3, 3.0, 0.0, 0.0) is None
+    True
+    """
+    spread = gaps * total_logs - logs * total
+    if gaps < 2 or spread * SHAPE_MAX <= gaps * total:
+        return None
+    a = gaps * total / spread
+    return a - (3 * a - (2 / 3) * a / (1 + a) - (4 / 5) * a / (1 + a) ** 2) / gaps
+
+
+def mle(gaps: ArrayLike, total: ArrayLike, logs: ArrayLike) -> NDArray[np.float64]:
+    """Return maximum likelihood shapes, corrected for bias; arrays fit many windows at once, offline.
+
+    Minka's generalised Newton iteration (2002), then the Cox-Snell correction (Giles and Feng 2009):
+    a - [a(psi'(a) - a psi''(a)) - 2] / [2n (a psi'(a) - 1)^2]. NaN where all gaps of a window are equal.
+
+    >>> from math import log
+    >>> x = [0.5, 1.0, 2.0, 4.0]
+    >>> mle(4, sum(x), sum(map(log, x))).round(6).tolist()
+    0.631703
+    """
+    n, sx, sl = (np.asarray(v, dtype=np.float64) for v in (gaps, total, logs))
+    s = np.log(sx / n) - sl / n
+    s = np.where(s * SHAPE_MAX * 2 > 1, s, np.nan)  # s is about 1/(2 alpha)
+    a = (3 - s + np.sqrt((s - 3) ** 2 + 24 * s)) / (12 * s)
+    for _ in range(5):
+        a = 1 / (1 / a + (np.log(a) - s - digamma(a)) / (a * a * (1 / a - trigamma(a))))
+    p1, p2 = trigamma(a), tetragamma(a)
+    shape: NDArray[np.float64] = a - (a * (p1 - a * p2) - 2) / (2 * n * (a * p1 - 1) ** 2)
+    return shape
