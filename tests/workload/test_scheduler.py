@@ -15,9 +15,7 @@ PACE = Pace(decode_tokens_per_s=50.0, prefill_tokens_per_s=1000.0, decode_s_per_
 
 
 def request(prompt=10, target=5, *, limit=None, at=0.0):
-    return Sequence(
-        prompt_tokens=prompt, target_tokens=target, max_tokens=limit or target, arrived_s=at
-    )
+    return Sequence(prompt_tokens=prompt, target_tokens=target, max_tokens=limit or target, arrived_s=at)
 
 
 def run_dry(scheduler, now_s=0.0):
