@@ -99,6 +99,7 @@ def _record(log: KafkaLog, writer: SegmentWriter, stop: threading.Event) -> int:
             time.sleep(0.5)  # draining with a full disk: try on, but do not spin
 
     recorder = Recorder(log, writer, wait)
+    recorder.step()  # also when already told to stop: only then are the partitions known to drain
     while not stop.is_set():
         recorder.step()
     # What was in the topic when we were told to stop still belongs to the capture.

@@ -16,7 +16,7 @@ from collector.schema.topics import REQUESTS
 from streams.capture import manifest
 from streams.capture.files import LOCK_NAME, last_line
 from streams.capture.output import Output, side_path
-from streams.capture.rows import Dedupe, Listed, Row, merged
+from streams.capture.rows import Dedupe, Listed, Only, Row, merged
 from streams.capture.segments import BadSegment, Segment, SegmentName, parse_footer, parse_name, read_segment
 from streams.capture.trace_format import TraceFormat, day_start, sidecar_line
 
@@ -28,12 +28,12 @@ _RUN_ROWS = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What to export: ``origin_us`` None means 0:00 UTC of the first day; ``service`` None means all."""
+    """What to export, and how: ``origin_us`` None means 0:00 UTC of the first day."""
 
     columns: tuple[str, ...]
     whole_seconds: bool = False
     origin_us: int | None = None
-    service: str | None = None
+    only: Only = field(default_factory=Only)
 
 
 def list_segments(folder: Path) -> list[Listed]:
@@ -86,12 +86,12 @@ def export(
     counts = manifest.RowCounts()
     names = [out, side_path(out, ".sidecar.jsonl"), side_path(out, ".manifest.json")]
     with Output(names[0]) as table, Output(names[1]) as sidecar, Output(names[2]) as last:
-        runs = _counted(merged(listed, reader.read, wanted.service, dedupe), counts, progress)
+        runs = _counted(merged(listed, reader.read, wanted.only, dedupe), counts, progress)
         origin_us = _write(table, sidecar, wanted, runs)
         about = {
             **_about(wanted, origin_us, counts),
             "messages": manifest.message_counts(listed, dedupe.duplicates),
-            "loss": manifest.loss(listed, wanted.service),
+            "loss": manifest.loss(listed, wanted.only),
             "offset_holes": manifest.offset_holes(listed),
             "segments": manifest.segment_list(listed, reader.hashes),
             "files": {"trace": table.facts(), "sidecar": sidecar.facts()},
@@ -109,7 +109,8 @@ def _about(wanted: Wanted, origin_us: int, counts: manifest.RowCounts) -> dict[s
         "burstwatch": version("burstwatch"),
         "schema": {"events": SCHEMA_VERSION, "trace": "BurstGPT", "columns": list(wanted.columns)},
         "topic": REQUESTS,
-        "service": wanted.service,
+        "service": wanted.only.service,
+        "agent": wanted.only.agent,
         "origin": manifest.iso(origin_us),
         "clock": "UTC, by the agents' wall clocks; Timestamp is seconds since origin",
         "resolution": "1 s" if wanted.whole_seconds else "1 us",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from collector.schema.columns import TIME_US_MAX
-from streams.capture.rows import AT, Listed, Row
+from streams.capture.rows import AT, Listed, Only, Row
 from streams.capture.seqs import SeqRanges
 
 MODELS_MAX = 1000
@@ -64,7 +64,7 @@ class RowCounts:
         }
 
 
-def loss(listed: Iterable[Listed], service: str | None) -> dict[str, Any]:
+def loss(listed: Iterable[Listed], only: Only) -> dict[str, Any]:
     """Return what is known to be missing: sequence holes and counted drops, per (agent, boot, key).
 
     ``missing_messages`` are numbers between the first and the last one seen: lost, or not arrived yet.
@@ -75,7 +75,7 @@ def loss(listed: Iterable[Listed], service: str | None) -> dict[str, Any]:
     dropped: Counter[tuple[str, str, str]] = Counter()
     for item in listed:
         for seen in item.footer.streams:
-            if service is not None and seen.key != service:
+            if not only.wants(seen.agent, seen.key):
                 continue
             stream = (seen.agent, seen.boot, seen.key)
             ranges = seqs.setdefault(stream, SeqRanges())

@@ -30,6 +30,18 @@ class Listed:
     footer: Footer
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Only:
+    """Which streams are wanted: one service's, one agent's, both, or (None) all."""
+
+    service: str | None = None
+    agent: str | None = None
+
+    def wants(self, agent: str, key: str) -> bool:
+        """True if messages of this agent and key are wanted."""
+        return self.service in {None, key} and self.agent in {None, agent}
+
+
 @dataclass(slots=True)
 class Dedupe:
     """Remembers which messages were seen, by (agent, boot, key) and seq; counts those that came again."""
@@ -55,12 +67,12 @@ def rows_of(batch: Batch, partition: int, offset: int) -> Iterator[Row]:
 
 
 def merged(
-    listed: Sequence[Listed], read: Callable[[SegmentName], Segment], service: str | None, dedupe: Dedupe
+    listed: Sequence[Listed], read: Callable[[SegmentName], Segment], only: Only, dedupe: Dedupe
 ) -> Iterator[list[Row]]:
     """Return all rows, sorted, in runs; ``read`` brings a segment's verified contents.
 
-    With ``service`` only that service's rows. A message whose identity was seen before is dropped, so
-    a segment that reads twice, or an agent that sends twice, changes nothing.
+    Only rows of wanted streams. A message whose identity was seen before is dropped, so an agent that sends
+    twice changes nothing.
     """
     waiting: list[Row] = []
     for item in sorted(listed, key=_first_submission):
@@ -72,7 +84,7 @@ def merged(
                 del waiting[:done]
         # Also segments without rows are read: their hash is verified and named in the manifest.
         for offset, batch in read(item.name).batches:
-            if (service is None or batch.key == service) and dedupe.is_new(batch):
+            if only.wants(batch.agent, batch.key) and dedupe.is_new(batch):
                 waiting.extend(rows_of(batch, item.name.partition, offset))
         waiting.sort()
     if waiting:

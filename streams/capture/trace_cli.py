@@ -15,7 +15,7 @@ from collector.schema.errors import OperatorError
 from collector.schema.trace_rows import BURSTGPT_6, BURSTGPT_8
 from streams.capture.export import Wanted, export, list_segments
 from streams.capture.output import side_path
-from streams.capture.rows import Listed
+from streams.capture.rows import Listed, Only
 
 _COLUMNS = {"8": BURSTGPT_8, "6": BURSTGPT_6}
 _BAR_FROM_ROWS = 50_000
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         "auto is 0:00:00 UTC of the first day (default: %(default)s)",
     )
     add("--service", metavar="NAME", help="only this service's requests (default: all)")
+    add("--agent", metavar="ID", help="only what this agent saw (default: all)")
     add("--json", action="store_true", help="print the manifest instead of a summary")
     return parser
 
@@ -78,7 +79,7 @@ def main(argv: list[str]) -> int:
         columns=_COLUMNS[args.columns],
         whole_seconds=args.whole_seconds,
         origin_us=parse_origin(args.origin),
-        service=args.service,
+        only=Only(service=args.service, agent=args.agent),
     )
     listed = list_segments(args.folder)
     about = _with_bar(listed, args.folder, args.out, wanted)

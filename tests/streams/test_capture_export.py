@@ -17,6 +17,7 @@ from collector.schema.events import API_LOG, CONVERSATION_LOG, Completion, Kind
 from collector.schema.trace_rows import BURSTGPT_6, BURSTGPT_8, TraceRow, read_rows
 from streams.capture.export import Wanted, export, list_segments
 from streams.capture.files import DiskFolder, lock_folder
+from streams.capture.rows import Only
 from streams.capture.trace_cli import main as trace
 from streams.capture.trace_cli import parse_origin
 from streams.capture.writer import Rotation, SegmentWriter
@@ -183,7 +184,7 @@ def test_the_manifest_names_every_known_loss(tmp_path: Path):
     ]
     folder = capture(tmp_path, {0: bodies, 1: [heartbeat(seq=0, watermark=1, key="p1")] * 2}, Rotation(events=1))
     (folder / "llm.requests-0-00000000000000000004-00000000000000000004.seg").unlink()
-    _, _, about = exported(folder, service="chat")
+    _, _, about = exported(folder, only=Only(service="chat"))
     first, second = about["loss"]["streams"]
     assert (first["first_seq"], first["last_seq"], first["missing"]) == (3, 8, [[5, 7]])
     assert first["messages_before_capture"] == 3
@@ -214,10 +215,17 @@ def test_the_manifests_hashes_are_those_of_the_files(tmp_path: Path):
 
 def test_only_the_wanted_service_is_exported(tmp_path: Path):
     folder = capture(tmp_path, {0: [message([completion(i)], seq=i, key=f"s{i % 2}") for i in range(6)]})
-    table, sidecar, about = exported(folder, service="s1")
+    table, sidecar, about = exported(folder, only=Only(service="s1"))
     assert [row.submitted_us for row in table] == [1, 3, 5]
     assert {row["service"] for row in sidecar} == {"s1"}
     assert about["service"] == "s1"
+
+
+def test_only_the_wanted_agent_is_exported_and_only_its_loss_is_counted(tmp_path: Path):
+    bodies = [message([completion(i)], seq=2 * (i // 2), agent=f"a{i % 2}", dropped=i % 2) for i in range(6)]
+    table, _, about = exported(capture(tmp_path, {0: bodies}), only=Only(agent="a1"))
+    assert [row.submitted_us for row in table] == [1, 3, 5]
+    assert (about["agent"], about["loss"]["missing_messages"], about["loss"]["dropped_events"]) == ("a1", 2, 1)
 
 
 def test_a_capture_that_saw_nothing_yet_exports_a_header(tmp_path: Path):
