@@ -22,6 +22,7 @@ TOKENS_MAX = 2**36  # per request; sums over a message stay exact in floating po
 
 # rows of a closed pane
 ARRIVALS, SQUARES_1S, SQUARES_10S, COMPLETIONS, FAILURES, REQUEST_TOKENS, RESPONSE_TOKENS = range(7)
+_ADDITIVE = (ARRIVALS, COMPLETIONS, FAILURES, REQUEST_TOKENS, RESPONSE_TOKENS)
 _SECONDS = slice(0, 10)  # rows of an open pane: arrivals in each second, then the four of a completion
 _ENDED = slice(10, 14)
 _DENSE = 64
@@ -138,26 +139,32 @@ class CountPanes:
         self._ring.widen(columns)
         self._open = {p: np.pad(detail, ((0, 0), (0, extra))) for p, detail in self._open.items()}
 
-    def dump(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Return the state as facts and arrays; totals (column 0) but for squares are left to ``load``."""
+    def dump(self, used: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the state of the first ``used`` columns; what ``load`` can work out again is left out."""
         first, rows = self._ring.dump()
         facts = {"first": first, "newest": self._newest, "closed_to": self.closed_to}
         panes = sorted(self._open)
-        details = [self._open[p][:, 1:] for p in panes]
-        return facts, {
-            "rows": rows,
-            "open": np.array(panes, np.int64),
-            "detail": np.stack(details) if details else np.zeros((0, 14, self._columns - 1), np.int64),
-        }
+        details = [self._open[p][:, 1:used] for p in panes]
+        arrays = {f"counts_{field}": rows[:, field, 1:used] for field in _ADDITIVE}
+        arrays["counts_squares"] = rows[:, SQUARES_1S, :used]
+        arrays["open"] = np.array(panes, np.int64)
+        arrays["detail"] = np.stack(details) if details else np.zeros((0, 14, used - 1), np.int64)
+        return facts, arrays
 
     def load(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-        """Take over what ``dump`` gave. Raises ``ValueError`` or ``KeyError`` if it does not fit."""
-        self._ring.load(facts["first"], arrays["rows"])
+        """Take over what ``dump`` gave. Raises ``ValueError``, ``LookupError`` or ``TypeError``."""
+        squares = arrays["counts_squares"]
+        rows = np.zeros((len(squares), 7, self._columns), np.int64)
+        rows[:, SQUARES_1S, : squares.shape[1]] = squares
+        for field in _ADDITIVE:
+            rows[:, field, 1 : squares.shape[1]] = arrays[f"counts_{field}"]
+            rows[:, field, 0] = rows[:, field, 1:].sum(axis=1)
+        rows[:, SQUARES_10S] = rows[:, ARRIVALS] ** 2
+        self._ring.load(facts["first"], rows)
         self._newest, self.closed_to = facts["newest"], facts["closed_to"]
         panes, details = arrays["open"].tolist(), arrays["detail"]
-        if details.shape != (len(panes), 14, self._columns - 1):
-            raise ValueError("detail has the wrong shape")
-        self._open = {pane: np.pad(detail, ((0, 0), (1, 0))) for pane, detail in zip(panes, details, strict=True)}
+        padding = ((0, 0), (0, 0), (1, self._columns - details.shape[2] - 1))
+        self._open = dict(zip(panes, np.pad(details, padding).astype(np.int64), strict=True))
         self._amendable = {pane for pane in panes if pane < self.closed_to}
 
 

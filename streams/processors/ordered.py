@@ -62,17 +62,17 @@ class OrderedArrivals:
         self._times, self._columns, self._size = self._times[:size], self._columns[:size], size
         return dropped
 
-    def dump(self) -> tuple[int, dict[str, NDArray[Any]]]:
-        """Return the oldest pane of the gap sums and everything as arrays."""
+    def dump(self, used: int) -> tuple[int, dict[str, NDArray[Any]]]:
+        """Return the oldest pane of the gap sums and everything, of ``used`` columns, as arrays."""
         self._sort()
-        first, arrays = self.gaps.dump()
+        first, arrays = self.gaps.dump(used)
         steps = np.diff(self._times, prepend=np.int64(0))  # differences pack into fewer bytes than times
         return first, arrays | {"pending": steps, "pending_columns": self._columns}
 
     def load(self, first: int, arrays: dict[str, NDArray[Any]]) -> None:
         """Take over what ``dump`` gave. Raises ``ValueError`` or ``KeyError`` if it does not fit."""
         self.gaps.load(first, arrays)
-        self._times = np.cumsum(arrays["pending"])
+        self._times = np.cumsum(arrays["pending"].astype(np.int64))
         self._columns = arrays["pending_columns"].astype(np.uint16)
         self._size = len(self._times)
         if len(self._columns) != self._size:

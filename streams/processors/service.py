@@ -227,8 +227,9 @@ class ServiceState:
         """Return the complete state: ``restore(snapshot())`` goes on as if nothing had happened."""
         if (settled := self._settled) is not None:
             self._ordered.settle(settled // PANE_US, settled)  # sums are smaller than the times in them
-        counts, count_arrays = self._counts.dump()
-        gaps_first, gap_arrays = self._ordered.dump()
+        used = len(self._classes.totals) + 1
+        counts, count_arrays = self._counts.dump(used)
+        gaps_first, gap_arrays = self._ordered.dump(used)
         facts = {
             "service": self.service,
             "offset": self.offset,

@@ -105,26 +105,25 @@ class GapPanes:
         self._last_at = np.pad(self._last_at, (0, extra))
         self._last_pane = np.pad(self._last_pane, (0, extra), constant_values=-1)
 
-    def dump(self) -> tuple[int, dict[str, NDArray[Any]]]:
-        """Return the oldest pane kept and the state as arrays."""
+    def dump(self, used: int) -> tuple[int, dict[str, NDArray[Any]]]:
+        """Return the oldest pane kept and the state of the first ``used`` columns as arrays."""
         first, exact = self._exact.dump()
-        logs_first, logs = self._logs.dump()
-        assert first == logs_first  # noqa: S101 - both rings are only ever moved together
-        return first, {
-            "exact": exact,
-            "logs": logs,
-            "last_at": self._last_at,
-            "last_pane": self._last_pane,
-        }
+        _, logs = self._logs.dump()  # both rings only ever move together
+        arrays: dict[str, NDArray[Any]] = {f"gaps_{field}": exact[:, field, :used] for field in range(5)}
+        arrays["logs"] = logs[:, :, :used]
+        arrays["last_at"], arrays["last_pane"] = self._last_at[:used], self._last_pane[:used]
+        return first, arrays
 
     def load(self, first: int, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take over what ``dump`` gave. Raises ``ValueError`` or ``KeyError`` if it does not fit."""
-        self._exact.load(first, arrays["exact"])
-        self._logs.load(first, arrays["logs"])
-        for name, mine in (("last_at", self._last_at), ("last_pane", self._last_pane)):
-            if arrays[name].shape != mine.shape:
-                raise ValueError(f"{name} has the wrong shape")
-        self._last_at, self._last_pane = arrays["last_at"], arrays["last_pane"]
+        """Take over what ``dump`` gave. Raises ``ValueError`` or ``LookupError`` if it does not fit."""
+        size, used = len(self._last_at), len(arrays["last_at"])
+        exact = np.zeros((len(arrays["logs"]), 5, size), np.uint64)
+        for field in range(5):
+            exact[:, field, :used] = arrays[f"gaps_{field}"]
+        self._exact.load(first, exact)
+        self._logs.load(first, np.pad(arrays["logs"], ((0, 0), (0, 0), (0, size - used))))
+        self._last_at[:used] = arrays["last_at"]
+        self._last_pane[:used] = arrays["last_pane"]
 
 
 def _counts(column: NDArray[np.intp], size: int) -> NDArray[np.uint64]:
