@@ -1,0 +1,141 @@
+"""Prometheus rules from one source: what is recorded, what alerts, and the YAML of both. Pure."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_TOTAL = 'model="all", log_type="all"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """A series computed once and used by boards and alerts: ``level:metric:operation``."""
+
+    record: str
+    expr: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """Something a human should hear of. Each has a heading of its name in ``dashboards/runbook.md``."""
+
+    alert: str
+    expr: str
+    severity: str
+    summary: str
+    description: str
+    wait: str = "0s"
+    keep: str = "0s"
+
+
+RECORDINGS = (
+    Recording(
+        record="service:burstwatch_arrivals:rate1m",
+        expr=f"sum by (service) (rate(burstwatch_arrivals_total{{{_TOTAL}}}[1m]))",
+    ),
+    Recording(
+        record="service:burstwatch_completions:rate5m",
+        expr=f"sum by (service) (rate(burstwatch_completions_total{{{_TOTAL}}}[5m]))",
+    ),
+    Recording(
+        record="service:burstwatch_failures:rate5m",
+        expr=f"sum by (service) (rate(burstwatch_failures_total{{{_TOTAL}}}[5m]))",
+    ),
+    Recording(
+        record="service:burstwatch_kv_cache_usage_ratio:max",
+        expr="max by (service) (burstwatch_kv_cache_usage_ratio)",
+    ),
+)
+
+ALERTS = (
+    Alert(
+        alert="LLMBurstActive",
+        expr="burstwatch_burst_active == 1",
+        severity="info",
+        summary="A burst of requests to {{ $labels.service }}",
+        description="Arrivals stand far above what is expected at this time.",
+        keep="1m",
+    ),
+    Alert(
+        alert="LLMFailureRatioHigh",
+        expr=(
+            f'burstwatch_failure_ratio_lower{{{_TOTAL}, window="5m"}} > 0.05'
+            " and on (service) service:burstwatch_completions:rate5m > 0.05"
+        ),
+        severity="critical",
+        summary="Requests to {{ $labels.service }} fail",
+        description="At least {{ $value | humanizePercentage }} of the last 5 minutes' requests failed.",
+        wait="1m",
+        keep="5m",
+    ),
+    Alert(
+        alert="LLMKVCacheNearlyFull",
+        expr="burstwatch_kv_cache_usage_ratio > 0.95",
+        severity="warning",
+        summary="The KV cache of {{ $labels.engine }} on {{ $labels.node }} is nearly full",
+        description="{{ $value | humanizePercentage }} in use: requests queue, are preempted or refused.",
+        wait="1m",
+        keep="2m",
+    ),
+    Alert(
+        alert="BurstwatchDeadLetters",
+        expr="sum by (topic, reason) (increase(burstwatch_dead_letters_total[10m])) > 0",
+        severity="warning",
+        summary="Messages on {{ $labels.topic }} cannot be read ({{ $labels.reason }})",
+        description="{{ $value | humanize }} in 10 minutes; llm.dead-letter says which.",
+    ),
+    Alert(
+        alert="BurstwatchEventsLost",
+        expr=(
+            "sum by (service) (burstwatch_missing_messages) > 0"
+            " or sum by (service) (delta(burstwatch_agent_dropped_events[10m])) > 0"
+        ),
+        severity="warning",
+        summary="Telemetry of {{ $labels.service }} is incomplete",
+        description="Messages are missing, or agents had to drop events: counts are lower bounds.",
+        wait="5m",
+    ),
+    Alert(
+        alert="BurstwatchWorkerStale",
+        expr="sum(rate(burstwatch_messages_total[5m])) == 0",
+        severity="critical",
+        summary="The worker reads nothing",
+        description="Live agents send at least one message a second: the worker, Kafka or all agents stand still.",
+        wait="2m",
+    ),
+    Alert(
+        alert="BurstwatchWorkerAbsent",
+        expr="absent(burstwatch_build_info)",
+        severity="critical",
+        summary="No worker is scraped",
+        description="Prometheus sees no /metrics of any worker.",
+        wait="2m",
+    ),
+)
+
+
+def rules_yaml(recordings: Sequence[Recording] = RECORDINGS, alerts: Sequence[Alert] = ALERTS) -> str:
+    """Return the rules file. Every text is a JSON string, which is a YAML string too: nothing needs care."""
+    lines = ["# Generated from dashboards/rules.py by `burstwatch dashboards generate`; do not edit.", "groups:"]
+    lines += ["  - name: burstwatch-recording", "    interval: 15s", "    rules:"]
+    for recording in recordings:
+        lines += [f"      - record: {recording.record}", f"        expr: {json.dumps(recording.expr)}"]
+    lines += ["  - name: burstwatch-alerts", "    interval: 15s", "    rules:"]
+    for alert in alerts:
+        lines += _alert(alert)
+    return "\n".join(lines) + "\n"
+
+
+def _alert(alert: Alert) -> list[str]:
+    return [
+        f"      - alert: {alert.alert}",
+        f"        expr: {json.dumps(alert.expr)}",
+        f"        for: {alert.wait}",
+        f"        keep_firing_for: {alert.keep}",
+        "        labels:",
+        f"          severity: {alert.severity}",
+        "        annotations:",
+        f"          summary: {json.dumps(alert.summary)}",
+        f"          description: {json.dumps(alert.description)}",
+        f"          runbook: {json.dumps('dashboards/runbook.md#' + alert.alert.lower())}",
+    ]
