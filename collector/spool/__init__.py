@@ -1,0 +1,1 @@
+"""The disk queue between sidecar and shipper: bounded, append-only, checksummed segments."""
