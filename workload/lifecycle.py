@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import signal
@@ -38,3 +39,13 @@ def raise_open_files() -> None:
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def quiet_gc() -> None:
+    """Make garbage collections rare and short: a full one over everything imported pauses for 20-40 ms.
+
+    Objects alive now (modules, classes) are set aside for good; requests leave few cycles behind.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)

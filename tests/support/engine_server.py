@@ -1,15 +1,19 @@
 """A simulated engine served in this process, and raw HTTP to talk to it."""
 
+import asyncio
 from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.shared_data import SHARED
 from workload.engine.scheduler import Limits, Pace
 from workload.engine.server import EngineConfig, EngineServer
 
 QUICK = Pace(decode_tokens_per_s=500.0, prefill_tokens_per_s=1e6, decode_s_per_sequence=0.0)
+CHAT = "/v1/chat/completions"
+TEXT = "/v1/completions"
 MODELS = ("tiny", "ChatGPT", "GPT-4")
 
 
@@ -46,3 +50,24 @@ def capture_of(name):
     if not path.exists():
         pytest.skip(f"no capture at {path}: set BURSTWATCH_SHARED to the folder that holds fixtures/{name}")
     return path
+
+
+def chat(content="one two three", **fields):
+    return {"model": "tiny", "messages": [{"role": "user", "content": content}], "ignore_eos": True, **fields}
+
+
+def serve(story, **limits):
+    async def run():
+        async with engine(**limits) as server:
+            return await story(server)
+
+    return asyncio.run(run())
+
+
+async def samples(server):
+    """Sums over labels of every sample by name."""
+    sums = {}
+    for family in text_string_to_metric_families((await get(server, "/metrics"))[2]):
+        for sample in family.samples:
+            sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
+    return sums

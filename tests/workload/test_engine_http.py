@@ -9,27 +9,12 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.engine_server import capture_of, engine, get, post
+from tests.support.engine_server import CHAT, TEXT, capture_of, chat, get, post, samples, serve
 from workload.engine.requests import ApiError, parse_ask
 from workload.engine.scheduler import Pace
 
 SLOW = Pace(decode_tokens_per_s=20.0)
-CHAT = "/v1/chat/completions"
-TEXT = "/v1/completions"
-
-
-def chat(content="one two three", **fields):
-    return {"model": "tiny", "messages": [{"role": "user", "content": content}], "ignore_eos": True, **fields}
-
-
-def serve(story, **limits):
-    async def run():
-        async with engine(**limits) as server:
-            return await story(server)
-
-    return asyncio.run(run())
 
 
 def ask(path, body, **limits):
@@ -240,76 +225,6 @@ def test_a_stopping_engine_lets_running_responses_end_and_refuses_new_ones():
         return (await running)[0], late.status
 
     assert (200, 503) == serve(story, pace=Pace(decode_tokens_per_s=50.0))
-
-
-async def samples(server):
-    """Sums over labels of every sample by name."""
-    sums = {}
-    for family in text_string_to_metric_families((await get(server, "/metrics"))[2]):
-        for sample in family.samples:
-            sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
-    return sums
-
-
-def test_metrics_count_what_was_served():
-    async def story(server):
-        await asyncio.gather(*[post(server, CHAT, chat(max_tokens=6)) for _ in range(5)])
-        return await samples(server)
-
-    got = serve(story)
-    assert (15, 30, 5) == (
-        got["vllm:prompt_tokens_total"],
-        got["vllm:generation_tokens_total"],
-        got["vllm:request_success_total"],
-    )
-    assert (5, 5) == (got["vllm:time_to_first_token_seconds_count"], got["vllm:e2e_request_latency_seconds_count"])
-    assert (0, 0, 0) == (
-        got["vllm:kv_cache_usage_perc"],
-        got["vllm:num_requests_running"],
-        got["vllm:num_requests_waiting"],
-    )
-    assert 0 < got["vllm:time_to_first_token_seconds_sum"] <= got["vllm:e2e_request_latency_seconds_sum"]
-
-
-def test_a_loaded_cache_shows_in_the_gauges():
-    async def story(server):
-        tasks = [asyncio.create_task(post(server, CHAT, chat("w " * 64, max_tokens=60))) for _ in range(6)]
-        await asyncio.sleep(0.3)
-        seen = await samples(server)
-        await asyncio.gather(*tasks)
-        return seen, await samples(server)
-
-    seen, after = serve(story, kv_blocks=14, pace=Pace(decode_tokens_per_s=100.0))
-    assert seen["vllm:kv_cache_usage_perc"] > 0.5
-    assert seen["vllm:num_requests_running"] + seen["vllm:num_requests_waiting"] == 6
-    assert after["vllm:num_preemptions_total"] > 0
-    assert after["vllm:request_success_total"] == 6
-
-
-def test_every_metric_is_one_of_vllms_with_its_type_labels_and_buckets():
-    fixture = capture_of("vllm/vllm-0.32.0-cpu_saturated_preempting_own_capture.txt").read_text()
-    ours = serve(lambda server: get(server, "/metrics"))
-    assert ours[1] == "text/plain; version=1.0.0; charset=utf-8"
-
-    def shape(text):
-        families = {}
-        for family in text_string_to_metric_families(text):
-            keys = {
-                (s.name, tuple(sorted(s.labels)), s.labels.get("le"), s.labels.get("finished_reason"))
-                for s in family.samples
-            }
-            families[family.name] = (family.type, keys)
-        return families
-
-    theirs = shape(fixture)
-    for name, (kind, keys) in shape(ours[2]).items():
-        assert kind == theirs[name][0]
-        if name == "vllm:cache_config_info":  # vLLM puts its whole configuration in labels
-            continue
-        buckets = {key for key in keys if key[2] is not None}
-        # vLLM cuts the token buckets at its model's length; ours is another model.
-        assert keys - buckets <= theirs[name][1]
-        assert "tokens" in name or buckets <= theirs[name][1]
 
 
 def test_no_prompt_is_ever_logged_or_echoed(caplog):

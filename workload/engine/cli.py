@@ -8,7 +8,7 @@ from workload.arguments import above_zero, whole
 from workload.engine import constants
 from workload.engine.scheduler import Limits, Pace
 from workload.engine.server import EngineConfig, EngineServer
-from workload.lifecycle import print_ready, raise_open_files, stop_on_signals
+from workload.lifecycle import print_ready, quiet_gc, raise_open_files, stop_on_signals
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"a name it answers to, repeatable; the first labels /metrics (default: {', '.join(constants.MODELS)})",
     )
-    some = whole(1)
+    add("--seed", type=int, default=0, help="for response lengths the client leaves open (default: %(default)s)")
+    _add_limits(parser)
+    _add_pace(parser)
+    return parser
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    add, some = parser.add_argument, whole(1)
     add("--kv-blocks", type=some, default=constants.KV_BLOCKS, help="KV cache blocks (default: %(default)s)")
     add("--block-tokens", type=some, default=constants.BLOCK_TOKENS, help="tokens a block (default: %(default)s)")
     add("--max-running", type=some, default=constants.MAX_RUNNING, help="requests a batch (default: %(default)s)")
@@ -69,6 +76,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="tokens one step may process (default: %(default)s)",
     )
     add("--queue-timeout-s", type=above_zero, help="seconds a request may queue before a 503 (default: no limit)")
+
+
+def _add_pace(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
         "--decode-tokens-per-s",
         type=above_zero,
@@ -81,8 +92,6 @@ def build_parser() -> argparse.ArgumentParser:
         default=constants.PREFILL_TOKENS_PER_S,
         help="prompt tokens/s (default: %(default)s)",
     )
-    add("--seed", type=int, default=0, help="for response lengths the client leaves open (default: %(default)s)")
-    return parser
 
 
 def main(argv: list[str]) -> int:
@@ -90,6 +99,7 @@ def main(argv: list[str]) -> int:
     args = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     raise_open_files()
+    quiet_gc()
     config = EngineConfig(
         host=args.host,
         port=args.port,

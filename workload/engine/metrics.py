@@ -27,16 +27,7 @@ class Metrics:
         self._scheduler = scheduler
         self._registry = CollectorRegistry()
         self._labels = ("0", model)
-        gauge, counter, histogram = self._gauge, self._counter, self._histogram
-        gauge("num_requests_running", "Number of requests in model execution batches.").set_function(
-            lambda: len(scheduler.running)
-        )
-        gauge("num_requests_waiting", "Number of requests waiting to be processed.").set_function(
-            lambda: len(scheduler.waiting)
-        )
-        gauge("kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent usage.").set_function(
-            lambda: scheduler.kv.usage_ratio
-        )
+        counter, histogram = self._counter, self._histogram
         self._preemptions = counter("num_preemptions", "Cumulative number of preemption from the engine.")
         self._prompt = counter("prompt_tokens", "Number of prefill tokens processed.")
         self._generated = counter("generation_tokens", "Number of generation tokens processed.")
@@ -67,6 +58,7 @@ class Metrics:
             registry=self._registry,
         )
         self._rejections = rejections.labels(model, "max_num_queued_reqs")
+        self._gauges()
         self._cache_config()
 
     def on_refusal(self) -> None:
@@ -100,6 +92,18 @@ class Metrics:
             self._queued.observe(sequence.admitted_s - sequence.arrived_s)
         self._prompt_lengths.observe(sequence.prompt_tokens)
         self._response_lengths.observe(sequence.generated)
+
+    def _gauges(self) -> None:
+        scheduler, gauge = self._scheduler, self._gauge
+        gauge("num_requests_running", "Number of requests in model execution batches.").set_function(
+            lambda: len(scheduler.running)
+        )
+        gauge("num_requests_waiting", "Number of requests waiting to be processed.").set_function(
+            lambda: len(scheduler.waiting)
+        )
+        gauge("kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent usage.").set_function(
+            lambda: scheduler.kv.usage_ratio
+        )
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"vllm:{name}", text, LABELS, registry=self._registry).labels(*self._labels)

@@ -14,7 +14,7 @@ import orjson
 
 from collector.schema.errors import OperatorError
 from workload.arguments import above_zero, whole
-from workload.lifecycle import raise_open_files, stop_on_signals
+from workload.lifecycle import quiet_gc, raise_open_files, stop_on_signals
 from workload.replay.client import Client
 from workload.replay.measure import Tally
 from workload.replay.runner import Runner
@@ -86,6 +86,7 @@ def main(argv: list[str]) -> int:
     if not args.url.startswith(("http://", "https://")):
         raise OperatorError(f"--url must begin with http:// or https://, not {args.url!r}")
     raise_open_files()
+    quiet_gc()
     summary = asyncio.run(_replay(args, TraceFile(args.file)))
     if args.json is None:
         print_summary(summary)
