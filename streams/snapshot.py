@@ -29,7 +29,7 @@ class BadSnapshot(Exception):  # noqa: N818 - named for what it is, like BadMess
 
 
 def encode(facts: Mapping[str, Any], arrays: Arrays) -> bytes:
-    """Return ``facts`` (plain JSON types) and ``arrays`` (64-bit integers, or floats) as bytes."""
+    """Return ``facts`` (what orjson takes, whole-number keys too) and ``arrays`` (integers or floats) as bytes."""
     index, planes, plain = [], [], []
     for name, array in arrays.items():
         kind = _kind(array)
@@ -37,7 +37,7 @@ def encode(facts: Mapping[str, Any], arrays: Arrays) -> bytes:
         noise, rest = _split(array, kind)
         plain.append(noise)
         planes.append(rest)
-    header = orjson.dumps({"facts": facts, "arrays": index})
+    header = orjson.dumps({"facts": facts, "arrays": index}, option=orjson.OPT_NON_STR_KEYS)
     body = b"".join([header, *planes])
     packed = zlib.compress(body, 1)
     rest = b"".join([packed, *plain])

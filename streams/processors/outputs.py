@@ -4,7 +4,7 @@ Times are integer microseconds of event time; rates are per second; None means n
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 ALL = "all"
@@ -85,6 +85,10 @@ class Episode:
     arrivals: int
 
 
+_STATS = tuple(field.name for field in fields(WindowStats))
+_EPISODE = tuple(field.name for field in fields(Episode))
+
+
 def window_message(row: WindowRow) -> dict[str, Any]:
     """Return ``row`` as the JSON object of topic llm.windows (plain types)."""
     return {
@@ -94,7 +98,11 @@ def window_message(row: WindowRow) -> dict[str, Any]:
         "model": row.model,
         "log_type": row.log_type,
         "end": row.end,
-        "windows": {str(window_s): asdict(stats) for window_s, stats in row.windows.items()},
+        "windows": {
+            # dataclasses.asdict copies deeply: ten times slower, and this runs for every row.
+            str(window_s): {name: getattr(stats, name) for name in _STATS}
+            for window_s, stats in row.windows.items()
+        },
     }
 
 
@@ -104,5 +112,5 @@ def episode_message(episode: Episode) -> dict[str, Any]:
         "v": MESSAGE_VERSION,
         "id": f"{episode.service}|burst|{episode.onset}",
         "kind": "burst",
-        **asdict(episode),
+        **{name: getattr(episode, name) for name in _EPISODE},
     }

@@ -13,7 +13,6 @@ The outputs joined over any number of ``apply`` calls are the same, to the last 
 into messages, and wherever a snapshot was taken and restored.
 """
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -238,7 +237,7 @@ class ServiceState:
             "sources": self._sources.dump(),
             "classes": self._classes.dump(),
             "bursts": self._detector.dump(),
-            "latest": [_row_facts(row) for row in self.latest.values()],
+            "latest": list(self.latest.values()),
             "counts": counts,
             "gaps_first": gaps_first,
             "width": self._width,
@@ -275,7 +274,3 @@ class ServiceState:
 def _capacity(used: int) -> int:
     """Return how many columns to make room for: a power of two, so that growing is rare."""
     return int(max(_COLUMNS_MIN, 1 << (used - 1).bit_length()))
-
-
-def _row_facts(row: WindowRow) -> dict[str, Any]:
-    return asdict(row) | {"windows": {str(w): asdict(stats) for w, stats in row.windows.items()}}
