@@ -24,11 +24,19 @@ class Topic:
 
 
 _DAY_MS = 86_400_000
+_LARGE = {"max.message.bytes": "16777216"}
+
+
+def _kept_for(days: int) -> dict[str, str]:
+    # Counted from arrival in Kafka, not from event time: a replayed trace of 2023 would be deleted as expired
+    # while it is being written, and one with times ahead of now would be refused.
+    return {"retention.ms": str(days * _DAY_MS), "message.timestamp.type": "LogAppendTime"}
+
 
 TOPICS = (
-    Topic(REQUESTS, {"retention.ms": str(7 * _DAY_MS), "max.message.bytes": "16777216"}),
-    Topic(RESOURCES, {"retention.ms": str(_DAY_MS), "max.message.bytes": "16777216"}),
-    Topic(WINDOWS, {"retention.ms": str(7 * _DAY_MS)}),
-    Topic(EPISODES, {"retention.ms": str(30 * _DAY_MS)}),
-    Topic(DEAD_LETTER, {"retention.ms": str(30 * _DAY_MS)}),
+    Topic(REQUESTS, {**_kept_for(7), **_LARGE}),
+    Topic(RESOURCES, {**_kept_for(1), **_LARGE}),
+    Topic(WINDOWS, _kept_for(7)),
+    Topic(EPISODES, _kept_for(30)),
+    Topic(DEAD_LETTER, _kept_for(30)),
 )
