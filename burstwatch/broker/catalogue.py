@@ -109,9 +109,8 @@ class Catalogue:
                 self.topics[name] = TopicEntry(partitions, configs, starts)
             case {"deleted": name}:
                 self.topics.pop(name, None)
-                for group in self.offsets.values():
-                    for key in [key for key in group if key[0] == name]:
-                        del group[key]
+                left = {g: {k: c for k, c in o.items() if k[0] != name} for g, o in self.offsets.items()}
+                self.offsets = {group: offsets for group, offsets in left.items() if offsets}
             case {"start": [topic, partition, offset]}:
                 self.topics[topic].starts[partition] = offset
             case {"group": group, "at": at, "offsets": offsets}:

@@ -47,6 +47,7 @@ class PartitionLog:
         self._producers = self._load_producers()
         for head in self.segments[-1].recover():
             self._producers.on_appended(head)
+        self.drop_before(start)  # a crash may have come between noting the start and deleting
 
     @property
     def end(self) -> int:
@@ -118,8 +119,6 @@ class PartitionLog:
 
     def roll(self) -> None:
         """Close the newest segment and open the next; what the producers sent is noted beside it."""
-        for older in self._folder.glob("*.producers"):
-            older.unlink()
         note = self._folder / f"{self.end:020d}.producers"
         aside = note.with_suffix(".tmp")
         aside.write_text(json.dumps(self._producers.snapshot()))
@@ -127,6 +126,9 @@ class PartitionLog:
         self.segments[-1].close()
         self.segments.append(Segment(self._folder, self.end))
         self.segments[-1].path.touch()  # the next start must find it, or offsets could be given again
+        for older in self._folder.glob("*.producers"):
+            if older != note:
+                older.unlink()
 
     def expired(self, now_ms: int) -> int:
         """Return the start this log should have by its retention; roll first what is due.

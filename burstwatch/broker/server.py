@@ -42,8 +42,8 @@ class Server:
                 if response is not None:
                     writer.write(response)
                     await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
-            pass  # the client went away
+        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError, asyncio.CancelledError):
+            pass  # the client went away, or this broker is to stop
         except BadFrame as error:
             log.warning("event=connection_refused peer=%s reason=%r", peer, str(error)[:200])
         except Exception:

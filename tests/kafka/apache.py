@@ -44,7 +44,7 @@ group.initial.rebalance.delay.ms=0
 """
 
 
-class Missing(Exception):
+class Missing(Exception):  # noqa: N818 - says what it is: something is missing
     """Something this machine would need; the message says what."""
 
 
