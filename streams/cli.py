@@ -33,7 +33,9 @@ def main(argv: list[str]) -> int:
     """Run the worker until it is told to stop. Returns 0, or 1 if it failed; raises ``OperatorError``."""
     settings = parse(argv)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    for name in ("aiokafka", "faust", "mode", "aiohttp"):
+    # mode logs each service under the module of its class, ours included
+    ours = ("streams.worker.faust_consumer", "streams.worker.faust_recovery")
+    for name in ("aiokafka", "faust", "mode", "aiohttp", *ours):
         logging.getLogger(name).setLevel(logging.WARNING)
     from streams.worker.run import serve  # noqa: PLC0415 - Faust takes half a second: not for --help
 

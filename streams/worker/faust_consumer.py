@@ -7,6 +7,7 @@ Faust 0.15.3's own bookkeeping of positions loses messages (reference: kafka-fau
 - resuming partitions can be held back until the seek is done (faust_recovery.py).
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from faust.types import TP
 
 log = logging.getLogger(__name__)
+
+FETCH_WAIT_MS = 250
 
 
 class Positions(Protocol):
@@ -38,6 +41,24 @@ class Positions(Protocol):
 
 class PatientThread(AIOKafkaConsumerThread):  # type: ignore[misc]  # faust is untyped here
     """A commit that fails is a hint that was not given, no reason to crash the worker."""
+
+    def _create_consumer(self, loop: Any) -> Any:  # noqa: ANN401 - aiokafka's
+        # A request waits behind a long-polling fetch on the same connection: Faust's 1.5 s would make every
+        # seek take that long. New messages end the poll at once, so latency stays the same.
+        consumer = super()._create_consumer(loop)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - Faust offers no setting
+        return consumer
+
+    async def bounds(self, tps: list[TP]) -> tuple[Mapping[TP, int], Mapping[TP, int]]:
+        """Return first offset and end offset of each partition, in one round."""
+        consumer = self._ensure_consumer()
+
+        async def ask() -> tuple[Mapping[TP, int], Mapping[TP, int]]:
+            first, end = await asyncio.gather(consumer.beginning_offsets(tps), consumer.end_offsets(tps))
+            return first, end
+
+        found: tuple[Mapping[TP, int], Mapping[TP, int]] = await self.call_thread(ask)
+        return found
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         assigned = self.assignment()
@@ -101,8 +122,7 @@ class StatefulConsumer(Consumer):  # type: ignore[misc]  # same
         tps = [tp for tp in wanted if tp in assigned]
         if not tps:
             return {}
-        first = await self.earliest_offsets(*tps)
-        end = await self.highwaters(*tps)
+        first, end = await self._thread.bounds(tps)
         targets = {}
         for tp in tps:
             target = wanted[tp]

@@ -13,6 +13,7 @@ from collector.schema.topics import REQUESTS, TOPICS, Topic
 
 log = logging.getLogger(__name__)
 
+REPLICAS = 3  # where the cluster has so many brokers
 CONNECT_S = 5.0
 APPEAR_S = 10.0
 
@@ -56,12 +57,16 @@ async def prepare_topics(servers: list[str], changelog: Topic, partitions: int) 
 
 
 async def _counts(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
-    described = await admin.describe_topics(names)
-    return {t["topic"]: len(t["partitions"]) for t in described if not t["error_code"] and t["partitions"]}
+    # Asking for a topic by name may create it, with the broker's own number of partitions: list all instead.
+    described = await admin.describe_topics()
+    found = {t["topic"]: len(t["partitions"]) for t in described if not t["error_code"] and t["partitions"]}
+    return {name: found[name] for name in names if name in found}
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: Iterable[Topic], partitions: int) -> None:
-    new = [NewTopic(t.name, partitions, -1, topic_configs=dict(t.configs)) for t in topics]
+    brokers = len((await admin.describe_cluster())["brokers"])
+    copies = min(REPLICAS, brokers)
+    new = [NewTopic(t.name, partitions, copies, topic_configs=dict(t.configs)) for t in topics]
     if not new:
         return
     response = await admin.create_topics(new)
