@@ -121,6 +121,11 @@ def test_a_bad_request_gets_vllms_error(path, body, status, kind, param):
     assert (status, kind, param) == (error["code"], error["type"], error["param"])
 
 
+def test_an_engine_told_no_names_answers_to_any():
+    said = parse_ask(json.dumps(chat(model="mine")).encode(), chat=True, models=("tiny",), any_model=True)
+    assert said.model == "mine"
+
+
 @given(
     st.binary(max_size=200)
     | st.recursive(

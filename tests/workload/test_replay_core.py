@@ -16,6 +16,7 @@ from workload.replay.client import body_of, prompt_of
 from workload.replay.failures import reason_of
 from workload.replay.measure import Durations, Result, Tally
 from workload.replay.schedule import Pace, Shot, Skipped, shots
+from workload.replay.screen import format_counts, print_summary
 from workload.replay.sse import SseReader
 from workload.replay.trace_file import TraceFile
 
@@ -217,6 +218,17 @@ def test_sent_is_always_ended_plus_in_flight():
     assert (4, 1, 1, 1) == tuple(figures[name] for name in ("sent", "ok", "failed", "cancelled"))
     assert {"overloaded": 1} == figures["failures"]
     assert tally.latency.count == 1
+
+
+def test_people_see_counts_and_quantiles(capsys):
+    tally = Tally(sent=3, sending_s=1.5)
+    tally.on_result(Result(outcome=Outcome.OK, latency_s=0.25, ttft_s=0.1, response_tokens=7))
+    tally.on_result(Result(outcome=Outcome.FAILED, reason=Reason.OVERLOADED, latency_s=0.1))
+    assert format_counts(tally) == "sent 3  ok 1  failed 1  open 1"
+    print_summary(tally.summary(elapsed_s=2.0, skipped={"failed": 4}, interrupted=True))
+    shown = capsys.readouterr().out
+    for said in ("overloaded", "2.00 requests/s", "p99 250.0 ms", "rows failed"):
+        assert said in shown
 
 
 # ------------------------------------------------------------------------------------------------ files

@@ -44,7 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--model",
         action="append",
         metavar="NAME",
-        help=f"a name it answers to, repeatable; the first labels /metrics (default: {', '.join(constants.MODELS)})",
+        help="a name it answers to, repeatable; the first labels /metrics, others get a 404 as from vLLM "
+        f"(default: any name; /metrics says {constants.MODELS[0]})",
     )
     add("--seed", type=int, default=0, help="for response lengths the client leaves open (default: %(default)s)")
     _add_limits(parser)
@@ -104,6 +105,7 @@ def main(argv: list[str]) -> int:
         host=args.host,
         port=args.port,
         models=tuple(args.model or constants.MODELS),
+        any_model=not args.model,
         limits=Limits(
             kv_blocks=args.kv_blocks,
             block_tokens=args.block_tokens,

@@ -54,8 +54,11 @@ def count_tokens(text: str) -> int:
     return len(text.split())
 
 
-def parse_ask(body: bytes, *, chat: bool, models: Sequence[str]) -> Ask:
-    """Return the request in ``body``. Raises ``ApiError`` with the status and message vLLM would give."""
+def parse_ask(body: bytes, *, chat: bool, models: Sequence[str], any_model: bool = False) -> Ask:
+    """Return the request in ``body``. Raises ``ApiError`` with the status and message vLLM would give.
+
+    ``any_model``: the names in ``models`` are not the only ones served.
+    """
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -63,7 +66,7 @@ def parse_ask(body: bytes, *, chat: bool, models: Sequence[str]) -> Ask:
     if not isinstance(fields, dict):
         raise bad_request("the body must be a JSON object", "body")
     model = fields.get("model", models[0])
-    if model not in models:
+    if not isinstance(model, str) or not (any_model or model in models):
         raise ApiError(
             404,
             f"The model `{str(model)[:80]}` does not exist. Valid aliases: {', '.join(models)}.",

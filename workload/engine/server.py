@@ -22,11 +22,15 @@ from workload.engine.sequence import End, Sequence
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
-    """One engine. The first of ``models`` names it in the metrics; the others are aliases."""
+    """One engine. The first of ``models`` names it in the metrics; the others are aliases.
+
+    ``any_model``: it also answers to names that are not in ``models``.
+    """
 
     host: str = "127.0.0.1"
     port: int = 0
     models: tuple[str, ...] = constants.MODELS
+    any_model: bool = False
     limits: Limits = field(default_factory=Limits)
     pace: Pace = field(default_factory=Pace)
     seed: int = 0
@@ -105,7 +109,8 @@ class EngineServer:
 
     async def _serve(self, request: web.Request, *, chat: bool) -> web.StreamResponse:
         try:
-            ask = parse_ask(await request.read(), chat=chat, models=self._config.models)
+            config = self._config
+            ask = parse_ask(await request.read(), chat=chat, models=config.models, any_model=config.any_model)
             sequence, news = self._submit(ask)
         except ApiError as error:
             return _json(error_body(error), status=error.status)

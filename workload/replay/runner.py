@@ -9,6 +9,7 @@ from collector.schema.events import Outcome
 from workload.replay.measure import Result, Tally
 from workload.replay.schedule import Shot
 
+TIMER_SLACK_S = 0.001  # epoll rounds a timeout up to the next millisecond
 DRAIN_S = 3.0  # after a signal, running requests get this long before they are cancelled
 
 
@@ -63,8 +64,7 @@ class Runner:
         start_s = time.perf_counter()
         for shot in shots:
             due_s = start_s + shot.at_s
-            # Also when late: the answers must be read while a backlog is sent.
-            await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
+            await _sleep_until(due_s)
             await self._slots.acquire()
             self._tally.sending_s = time.perf_counter() - start_s
             task = asyncio.create_task(self._one(shot, due_s))
@@ -84,3 +84,13 @@ class Runner:
         finally:
             self._slots.release()
         tally.on_result(result)
+
+
+async def _sleep_until(due_s: float) -> None:
+    """Return at ``due_s``, not up to a millisecond later: the last bit is spent polling, which reads answers.
+
+    Yields at least once, also when late: the answers must be read while a backlog is sent.
+    """
+    await asyncio.sleep(max(0.0, due_s - time.perf_counter() - TIMER_SLACK_S))
+    while time.perf_counter() < due_s:  # noqa: ASYNC110 - there is no event to wait for, only the clock
+        await asyncio.sleep(0)
