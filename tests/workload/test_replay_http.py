@@ -244,7 +244,7 @@ def test_ctrl_c_prints_what_was_measured_and_exits_0(running_engine, tmp_path):
     trace = trace_file(tmp_path / "t.csv", rows(5000, gap_s=0.02, response=2))
     process = command("replay", trace, "--url", f"{running_engine['url']}/v1")
     try:
-        process.communicate(timeout=3)
+        process.communicate(timeout=1.5)
     except subprocess.TimeoutExpired:
         os.kill(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate(timeout=20)
