@@ -18,7 +18,7 @@ from streams.capture.files import LOCK_NAME, last_line
 from streams.capture.output import Output, side_path
 from streams.capture.rows import Dedupe, Listed, Only, Row, merged
 from streams.capture.segments import BadSegment, Segment, SegmentName, parse_footer, parse_name, read_segment
-from streams.capture.trace_format import TraceFormat, day_start, sidecar_line
+from streams.capture.trace_format import TraceFormat, day_start, sidecar_lines
 
 Progress = Callable[[int], None]
 
@@ -142,6 +142,6 @@ def _write(table: Output, sidecar: Output, wanted: Wanted, runs: Iterator[list[R
         table.write(text.getvalue().encode("ascii"))
         text.seek(0)
         text.truncate()
-        sidecar.write(b"".join(map(sidecar_line, run)))
+        sidecar.write(sidecar_lines(run))
     table.write(text.getvalue().encode("ascii"))
     return form.origin_us if form else wanted.origin_us or 0

@@ -1,5 +1,6 @@
 """A row as text: the paper's CSV cells and the lossless sidecar line. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -58,10 +59,14 @@ class TraceFormat:
         )
 
 
-def sidecar_line(row: Row) -> bytes:
-    """Return everything known about one request as a JSON line, absent fields as null."""
-    fields = dict(zip(FIELDS, row[FIELDS_AT:], strict=True))
-    return orjson.dumps({"service": row[SERVICE_AT], **fields}, option=orjson.OPT_APPEND_NEWLINE)
+def sidecar_lines(rows: Sequence[Row]) -> bytes:
+    """Return everything known about each request, one JSON line each, absent fields as null."""
+    if not rows:
+        return b""
+    objects = [{"service": row[SERVICE_AT], **dict(zip(FIELDS, row[FIELDS_AT:], strict=True))} for row in rows]
+    # One dump for all is twice as fast as one each. Within a JSON string the quote would be escaped, so these
+    # bytes stand only where one object ends and the next begins.
+    return orjson.dumps(objects)[1:-1].replace(b'},{"service":', b'}\n{"service":') + b"\n"
 
 
 def day_start(time_us: int) -> int:

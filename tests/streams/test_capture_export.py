@@ -166,6 +166,17 @@ def test_failures_have_zero_response_tokens_and_unknowns_are_empty_cells(tmp_pat
     }
 
 
+def test_names_that_look_like_json_do_not_break_the_sidecar(tmp_path: Path):
+    hostile = ['},{"service":', '},{\\"service\\":', '"},{"', "},{", "\\", '\\"', "}\\n{"]
+    rows = [completion(i, id=f"{i}{name}", model=name, session=name[::-1]) for i, name in enumerate(hostile)]
+    bodies = [message([row], seq=i, key=hostile[i]) for i, row in enumerate(rows)]
+    table, sidecar, _ = exported(capture(tmp_path, {0: bodies}))
+    assert [row.model for row in table] == hostile
+    assert [(row["service"], row["model"], row["id"]) for row in sidecar] == [
+        (name, name, f"{i}{name}") for i, name in enumerate(hostile)
+    ]
+
+
 def test_six_columns_leave_out_session_and_elapsed_time(tmp_path: Path):
     folder = capture(tmp_path, {0: [message([completion(5 * SECOND, model="GPT-4")], seq=0)]})
     exported(folder, columns=BURSTGPT_6)
