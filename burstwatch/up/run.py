@@ -83,8 +83,9 @@ class Run:
     def _revive(self, screen: Screen) -> None:
         """Start again whatever died; its state on disk makes that safe."""
         for name, child in list(self._children.items()):
-            ended_by_itself = name == "replay" or (name == "agent" and child.process.returncode == 0)
-            if child.running or ended_by_itself:
+            if child.running or name == "replay":
+                continue
+            if name == "agent" and child.process.returncode == 0:  # a recording that is delivered
                 continue
             if child.restarts >= RESTARTS_MAX:
                 raise OperatorError(f"{name} keeps dying: {child.last_words()} (log: {child.log})")
