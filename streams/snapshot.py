@@ -1,6 +1,7 @@
 """State <-> bytes: a JSON header and raw array buffers, compressed and checksummed. Pure.
 
-Layout: magic, version, CRC-32 of what follows, three lengths; zlib level 1 of (header, byte planes); plain planes.
+Layout: magic, version, CRC-32 of all that follows; three lengths; zlib level 1 of (header, byte planes); plain
+byte planes.
 Integers travel in the narrowest type that holds them, and every array as byte planes (all first bytes, then all
 second bytes, ...), which zlib packs smaller and faster. The low six planes of floats are noise to zlib: plain.
 """
@@ -18,7 +19,8 @@ Arrays = Mapping[str, NDArray[Any]]
 
 VERSION = 1
 _MAGIC = b"BWSS"
-_PREFIX = struct.Struct("<4sBIIII")  # magic, version, CRC-32, lengths: header, packed part, its plain size
+_PREFIX = struct.Struct("<4sBI")  # magic, version, CRC-32
+_LENGTHS = struct.Struct("<III")  # header, packed part, packed part when unpacked
 _SIZES = {"u1": 1, "u2": 2, "u4": 4, "u8": 8, "i8": 8, "f8": 8}
 _FLOAT_NOISE = 6
 _SIZE_MAX = 1 << 30
@@ -34,26 +36,28 @@ def encode(facts: Mapping[str, Any], arrays: Arrays) -> bytes:
     for name, array in arrays.items():
         kind = _kind(array)
         index.append([name, kind, list(array.shape)])
-        noise, rest = _split(array, kind)
+        noise, other = _split(array, kind)
         plain.append(noise)
-        planes.append(rest)
+        planes.append(other)
     header = orjson.dumps({"facts": facts, "arrays": index}, option=orjson.OPT_NON_STR_KEYS)
     body = b"".join([header, *planes])
     packed = zlib.compress(body, 1)
-    rest = b"".join([packed, *plain])
-    return _PREFIX.pack(_MAGIC, VERSION, zlib.crc32(rest), len(header), len(packed), len(body)) + rest
+    rest = b"".join([_LENGTHS.pack(len(header), len(packed), len(body)), packed, *plain])
+    return _PREFIX.pack(_MAGIC, VERSION, zlib.crc32(rest)) + rest
 
 
 def decode(body: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return the facts and arrays in ``body``, integers widened to 64 bits. Raises ``BadSnapshot``."""
-    if len(body) < _PREFIX.size:
+    start = _PREFIX.size + _LENGTHS.size
+    if len(body) < start:
         raise BadSnapshot(f"{len(body)} bytes are too few")
-    magic, version, crc, header_len, packed_len, size = _PREFIX.unpack_from(body)
+    magic, version, crc = _PREFIX.unpack_from(body)
     if magic != _MAGIC or version != VERSION:
         raise BadSnapshot(f"not a version-{VERSION} snapshot")
-    rest = body[_PREFIX.size :]
-    if zlib.crc32(rest) != crc:
+    if zlib.crc32(memoryview(body)[_PREFIX.size :]) != crc:
         raise BadSnapshot("checksum does not match")
+    header_len, packed_len, size = _LENGTHS.unpack_from(body, _PREFIX.size)
+    rest = body[start:]
     try:
         unpacked = zlib.decompressobj().decompress(rest[:packed_len], min(size, _SIZE_MAX) + 1)
         if len(unpacked) != size:

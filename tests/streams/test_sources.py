@@ -1,0 +1,135 @@
+"""Which messages were applied, and how far event time has come: agents, boots, gaps, idleness."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.processors.sources import AGENTS_MAX, BOOTS_MAX, GAPS_MAX, PATIENCE_US, Sources
+from tests.support.service_messages import SECOND, START
+
+
+class Wire:
+    """Sends (agent, boot, seq, watermark) to ``Sources``."""
+
+    def __init__(self):
+        self.sources = Sources()
+
+    def send(self, seq, watermark=None, *, agent="a", boot="1", dropped=0):
+        if not self.sources.accept(agent, boot, seq):
+            return "duplicate"
+        at = None if watermark is None else START + watermark * SECOND
+        now = self.sources.promise(agent, boot, at, dropped)
+        return None if now is None else (now - START) / SECOND
+
+
+@given(st.lists(st.integers(0, 60), max_size=150))
+@settings(max_examples=100, deadline=None)
+def test_each_seq_is_accepted_once_in_any_order(seqs):
+    wire, seen = Wire(), set()
+    for seq in seqs:
+        assert (wire.send(seq) == "duplicate") == (seq in seen)
+        seen.add(seq)
+    assert wire.sources.missing == (max(seen) + 1 - len(seen) if seen else 0)
+
+
+def test_event_time_is_the_least_promise_and_never_falls():
+    wire = Wire()
+    assert wire.send(0) is None
+    assert wire.send(1, 10) == 10
+    assert wire.send(0, 12, agent="b") == 10 or wire.sources.live == 2
+    assert wire.send(2, 15) == 12
+    assert wire.send(1, 11, agent="b") == 12
+    assert wire.send(2, 20, agent="b") == 15
+
+
+def test_an_agent_that_lags_too_far_does_not_hold_the_others_back():
+    wire = Wire()
+    wire.send(0, 0, agent="idle")
+    assert wire.send(0, 30) == 0
+    assert (wire.sources.live, wire.sources.idle) == (2, 0)
+    assert wire.send(1, 31) == 31
+    assert (wire.sources.live, wire.sources.idle) == (1, 1)
+    wire.send(1, 32, agent="idle")
+    assert (wire.sources.live, wire.sources.idle) == (2, 0)
+    assert wire.send(2, 40) == 32
+
+
+def test_a_new_boot_speaks_for_its_agent_but_holds_until_it_promises():
+    wire = Wire()
+    wire.send(0, 10)
+    wire.send(0, 12, agent="b")
+    assert wire.send(0, None, boot="2") == 10  # the new boot has not promised anything yet
+    assert wire.send(1, 20, boot="1") == 10  # the old one does not count any more
+    assert wire.send(1, 14, boot="2") == 12
+    assert wire.send(0, 1, boot="1") == "duplicate"
+
+
+def test_a_gap_keeps_the_promise_above_it_from_counting_until_it_is_filled():
+    wire = Wire()
+    assert wire.send(0, 10) == 10
+    assert wire.send(2, 20) == 10
+    assert wire.sources.missing == 1
+    assert wire.send(1, 15) == 20
+    assert wire.sources.missing == 0
+    assert wire.send(1, 15) == "duplicate"
+
+
+def test_a_gap_is_waited_for_only_so_long():
+    wire = Wire()
+    wire.send(0, 10)
+    patience = PATIENCE_US // SECOND
+    assert wire.send(2, 10 + patience) == 10
+    assert wire.send(3, 11 + patience) == 11 + patience
+    assert wire.send(4, 12 + patience) == 12 + patience
+    assert wire.send(6, 13 + patience) == 12 + patience  # a new gap is waited for again
+    assert wire.sources.missing == 2
+    assert wire.send(1) != "duplicate"  # still welcome
+    assert wire.sources.missing == 1
+
+
+def test_a_log_that_begins_in_the_middle_is_waited_for_and_then_taken_as_it_is():
+    wire = Wire()
+    assert wire.send(100, 10) is None
+    assert wire.send(101, 40) is None
+    assert wire.send(102, 41) == 41
+    assert wire.sources.missing == 100
+
+
+def test_drops_are_the_sum_of_what_each_boot_last_said():
+    wire = Wire()
+    wire.send(0, dropped=3)
+    wire.send(1, dropped=5)
+    wire.send(0, boot="2", dropped=1)
+    wire.send(0, agent="b", dropped=7)
+    assert wire.sources.dropped == 13
+
+
+def test_memory_is_bounded_and_what_is_forgotten_stays_counted():
+    wire = Wire()
+    for boot in range(BOOTS_MAX + 5):
+        wire.send(1, boot=str(boot), dropped=1)
+    for agent in range(AGENTS_MAX + 5):
+        wire.send(1, 10, agent=f"x{agent}", dropped=1)
+    for seq in range(0, 4 * GAPS_MAX, 2):
+        wire.send(seq, agent="gappy")
+    boots = BOOTS_MAX + 5 + AGENTS_MAX + 5
+    assert wire.sources.dropped == boots
+    assert wire.sources.missing == boots + 2 * GAPS_MAX - 1
+    assert len(str(wire.sources.dump())) < 100_000
+    assert wire.send(1, agent="gappy") == "duplicate"  # given up: it can no longer be told apart
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("ab"), st.sampled_from("12"), st.integers(0, 12), st.none() | st.integers(0, 90)),
+        max_size=60,
+    ),
+    st.integers(0, 60),
+)
+@settings(max_examples=100, deadline=None)
+def test_dumped_and_loaded_it_goes_on_the_same(messages, stop):
+    one, two = Wire(), Wire()
+    for i, (agent, boot, seq, watermark) in enumerate(messages):
+        if i == stop:
+            two.sources = Sources.load(two.sources.dump())
+        assert one.send(seq, watermark, agent=agent, boot=boot) == two.send(seq, watermark, agent=agent, boot=boot)
+    assert one.sources.dump() == two.sources.dump()
