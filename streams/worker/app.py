@@ -161,6 +161,7 @@ def _new_app(settings: WorkerSettings, guards: Guards) -> Any:  # noqa: ANN401 -
         consumer_max_fetch_size=4 << 20,
         stream_buffer_maxsize=32,  # messages are batches of up to a megabyte: few are enough, many fill the memory
         stream_recovery_delay=0.0,
+        stream_wait_empty=False,  # messages are never acked in Faust's sense: it would wait for ever
         producer_linger=0.02,
         producer_max_request_size=MESSAGE_BYTES_MAX + (1 << 20),
         **({"TableManager": OrderedTables} if guards.seek_first else {}),

@@ -24,8 +24,8 @@ from streams.worker.topics import changelog_topic, prepare_topics
 
 log = logging.getLogger(__name__)
 
-FINAL_SNAPSHOT_S = 1.5
-FAUST_STOP_S = 1.0
+FINAL_SNAPSHOT_S = 1.0
+FAUST_STOP_S = 2.0
 
 
 def read_samples(flow: Flow, now_s: float, release: str) -> Iterator[Sample]:
