@@ -98,7 +98,11 @@ class StreamWorker:
         return future
 
     async def _write(self, entries: Sequence[Entry]) -> None:
-        await asyncio.gather(*(self._table.send_changelog(p, key, body) for p, key, body in entries))
+        sent = [self._table.send_changelog(p, key, body) for p, key, body in entries]
+        if sent:
+            await asyncio.wait(sent)  # gather would cancel Faust's futures with us, and Faust would complain
+        for future in sent:
+            future.result()
 
     async def _commit(self, offsets: Mapping[int, int]) -> None:
         wanted = {TP(REQUESTS, number): offset for number, offset in offsets.items()}

@@ -20,6 +20,9 @@ class Parcel:
     value: bytes
 
 
+Sent = tuple[Parcel, "asyncio.Future[Any]"]
+
+
 class Outbox:
     """Keeps every message until Kafka has it.
 
@@ -28,7 +31,7 @@ class Outbox:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._pending: list[tuple[Parcel, Awaitable[Any]]] = []
+        self._pending: list[Sent] = []
         self.refused = 0
 
     def __len__(self) -> int:
@@ -36,7 +39,7 @@ class Outbox:
 
     def put(self, parcel: Parcel) -> None:
         """Send ``parcel``."""
-        self._pending.append((parcel, self._send(parcel)))
+        self._pending.append(self._sent(parcel))
 
     async def delivered(self) -> None:
         """Return when Kafka has everything put so far; what failed for a passing reason is sent again.
@@ -44,17 +47,26 @@ class Outbox:
         What Kafka refuses for good (its own error says it is not worth a retry) is dropped and counted in
         ``refused``: it must not hold up the state for ever.
         """
-        pending, self._pending = self._pending, []
-        while pending:
-            outcomes = await asyncio.gather(*(future for _, future in pending), return_exceptions=True)
-            failed = []
-            for (parcel, _), outcome in zip(pending, outcomes, strict=True):
-                if not isinstance(outcome, BaseException):
-                    continue
-                if getattr(outcome, "retriable", True):
-                    failed.append(parcel)
-                else:
-                    self.refused += 1
-            if failed:
-                await asyncio.sleep(RETRY_PAUSE_S)
-            pending = [(parcel, self._send(parcel)) for parcel in failed]
+        batch, self._pending = self._pending, []
+        try:
+            while batch:
+                await asyncio.wait([future for _, future in batch])
+                batch = [self._sent(parcel) for parcel, future in batch if self._failed(future)]
+                if batch:
+                    await asyncio.sleep(RETRY_PAUSE_S)
+        finally:
+            self._pending = batch + self._pending  # given up in between: still ours to deliver
+
+    def _sent(self, parcel: Parcel) -> Sent:
+        return parcel, asyncio.ensure_future(self._send(parcel))
+
+    def _failed(self, future: asyncio.Future[Any]) -> bool:
+        if future.cancelled():
+            return True
+        error = future.exception()
+        if error is None:
+            return False
+        if getattr(error, "retriable", True):
+            return True
+        self.refused += 1
+        return False

@@ -1,0 +1,129 @@
+"""The catalogue and the page: every sample declared, names legal, what is not known is not shown."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from collector.schema.codec import decode
+from collector.schema.events import Resource
+from streams.export.catalogue import CATALOGUE, GROUPS, LABELS, MetricType
+from streams.export.markdown import metrics_markdown
+from streams.export.prometheus import Page
+from streams.export.samples import Sample, resource_samples, service_counters, service_gauges, worker_samples
+from streams.processors.service import ServiceState
+from streams.processors.settings import AnalysisSettings
+from streams.worker.tally import Tally
+from tests.support.worker_process import service_traffic
+
+GOLDEN = Path(__file__).parents[1] / "golden/worker_metrics.txt"
+
+
+def service(batches: int = 20, events: int = 60) -> ServiceState:
+    state = ServiceState("chat", AnalysisSettings(burst_warmup_s=10))
+    for offset, (_, body) in enumerate(service_traffic("chat", batches, events)):
+        state.apply(decode(body), offset)
+    return state
+
+
+def everything(state: ServiceState) -> list[Sample]:
+    tally = Tally()
+    tally.messages["llm.requests"] = 41
+    tally.dead_letters["llm.requests", "not_json"] = 2
+    tally.processor_errors["ValueError"] = 1
+    tally.snapshot_bytes, tally.snapshot_duration_s = 4096, 0.25
+    readings = [
+        Resource(at=1, node="n1", source="s", engine="e1", service="chat", kv_cache_usage_ratio=0.5, running=3)
+        if at == 0
+        else Resource(at=1, node="n1", source="s", gpu="0", gpu_used_bytes=7, gpu_total_bytes=9)
+        for at in range(2)
+    ]
+    return [
+        *service_counters(state),
+        *service_gauges(state),
+        *resource_samples(readings),
+        *worker_samples(tally, {0: 41, 1: None}, "0"),
+    ]
+
+
+def test_names_and_labels_are_legal_and_told_apart():
+    names = [metric.name for group in GROUPS.values() for metric in group]
+    assert len(names) == len(set(names))
+    for metric in CATALOGUE.values():
+        assert re.fullmatch(r"burstwatch_[a-z][a-z0-9_]*", metric.name)
+        assert metric.name.endswith("_total") == (metric.type is MetricType.COUNTER)
+        assert metric.help.endswith(".")
+        assert len(set(metric.labels)) == len(metric.labels)
+        assert set(metric.labels) <= LABELS.keys()
+        assert not re.search(r"_(milliseconds|ms|kb|mb|percent|count|sum|bucket)\b", metric.name)
+
+
+def test_every_label_that_is_explained_is_used():
+    assert set(LABELS) == {label for metric in CATALOGUE.values() for label in metric.labels}
+
+
+@pytest.mark.parametrize("batches", [0, 1, 20])
+def test_every_exported_sample_is_declared_and_a_number(batches):
+    for sample in everything(service(batches)):
+        metric = CATALOGUE[sample.name]
+        assert len(sample.labels) == len(metric.labels), sample
+        assert math.isfinite(sample.value), sample
+
+
+def test_an_undeclared_sample_is_an_error_not_a_silent_metric():
+    with pytest.raises(KeyError):
+        Page(lambda: [Sample("burstwatch_surprise", (), 1.0)]).render()
+
+
+def test_every_declared_metric_of_a_busy_worker_is_on_the_page():
+    names = {sample.name for sample in everything(service())}
+    # What needs a GPU's utilisation, an engine's queue or a very long watch is not in this state.
+    absent = {"gpu_utilization_ratio", "engine_requests_waiting", "engine_preemptions_total"}
+    assert CATALOGUE.keys() - names <= {f"burstwatch_{name}" for name in absent}
+
+
+def test_not_enough_data_is_an_absent_series():
+    few = {sample.name for sample in service_gauges(service(1, 5))}
+    assert "burstwatch_request_rate" in few
+    assert not few & {"burstwatch_interarrival_cv", "burstwatch_gamma_shape", "burstwatch_gamma_rate"}
+
+
+def test_two_samples_with_the_same_labels_do_not_break_the_page():
+    body, _ = Page(lambda: [Sample("burstwatch_snapshots_total", (), n) for n in (1, 2)]).render()
+    assert body.count(b"\nburstwatch_snapshots_total ") == 1
+
+
+def test_the_page_is_what_it_was():
+    """Regenerate by deleting the file and running the test twice; then read the difference."""
+    state = service()
+    body, content_type = Page(lambda: everything(state)).render()
+    assert content_type.startswith("text/plain")
+    # Floating-point results are compared by the analysis's own tests; here 6 digits do.
+    page = re.sub(r"(\d+\.\d{6})\d+", r"\1", body.decode())
+    if not GOLDEN.exists():
+        GOLDEN.write_text(page)
+        pytest.fail(f"wrote {GOLDEN.name}: read it and run again")
+    assert page == GOLDEN.read_text()
+
+
+def test_openmetrics_is_served_to_who_asks():
+    state = service()
+    body, content_type = Page(lambda: everything(state)).render("application/openmetrics-text; version=1.0.0")
+    assert content_type.startswith("application/openmetrics-text")
+    assert body.endswith(b"# EOF\n")
+
+
+def test_any_service_name_the_schema_allows_stays_one_label_value():
+    name = '"\\{}=,#' + "x" * 100
+    state = ServiceState(name, AnalysisSettings())
+    body, _ = Page(lambda: service_counters(state)).render()
+    families = list(text_string_to_metric_families(body.decode()))
+    assert {sample.labels["service"] for family in families for sample in family.samples} == {name}
+
+
+def test_the_reference_names_every_metric_and_label():
+    text = metrics_markdown()
+    for name in (*CATALOGUE, *LABELS):
+        assert f"`{name}`" in text

@@ -1,0 +1,143 @@
+"""The worker's command line and the small parts around the flow."""
+
+import asyncio
+import hashlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from collector.schema.codec import Batch, columns_of, decode, encode
+from collector.schema.errors import OperatorError
+from collector.schema.events import Kind, Resource
+from streams.cli import parse
+from streams.worker.outbox import Outbox, Parcel
+from streams.worker.records import DeadLetter, format_dead_letter
+from streams.worker.resources import STALE_S, ResourceBoard
+
+PARCEL = Parcel("t", b"k", b"v")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--kafka", "nowhere"],
+        ["--kafka", "h:0"],
+        ["--kafka", "h:1", "--partitions", "0"],
+        ["--kafka", "h:1", "--metrics-port", "70000"],
+        ["--kafka", "h:1", "--snapshot-interval-s", "0"],
+        ["--kafka", "h:1", "--app-id", "a b"],
+        ["--kafka", "h:1", "--burst-threshold", "1"],
+    ],
+)
+def test_an_impossible_setting_is_the_operators_to_mend(options):
+    with pytest.raises(OperatorError):
+        parse(options)
+
+
+def test_several_brokers_are_one_setting():
+    assert parse(["--kafka", "a:1, b:2"]).servers == ["a:1", "b:2"]
+
+
+def test_no_broker_is_one_line_and_exit_code_2():
+    command = [sys.executable, "-m", "burstwatch", "worker", "--kafka", "127.0.0.1:1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "no Kafka broker answers at 127.0.0.1:1" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_dead_letter_tells_where_and_why_and_never_what():
+    body = b'{"prompt": "secret"}'
+    letter = format_dead_letter(
+        DeadLetter(topic="llm.requests", partition=2, offset=7, reason="version", detail="d", body=body)
+    )
+    assert json.loads(letter) == {
+        "v": 1,
+        "topic": "llm.requests",
+        "partition": 2,
+        "offset": 7,
+        "reason": "version",
+        "detail": "d",
+        "bytes": len(body),
+        "sha256": hashlib.sha256(body).hexdigest(),
+    }
+    assert b"secret" not in letter
+
+
+class Refusal(Exception):
+    def __init__(self, retriable: bool) -> None:
+        self.retriable = retriable
+
+
+def test_what_fails_for_a_passing_reason_is_sent_again_until_it_is_delivered(monkeypatch):
+    monkeypatch.setattr("streams.worker.outbox.RETRY_PAUSE_S", 0)
+    tries = []
+
+    async def send(parcel):
+        tries.append(parcel)
+        if len(tries) < 3:
+            raise Refusal(retriable=True)
+
+    async def run() -> int:
+        outbox = Outbox(send)
+        outbox.put(PARCEL)
+        await outbox.delivered()
+        return outbox.refused
+
+    assert asyncio.run(run()) == 0
+    assert tries == [PARCEL] * 3
+
+
+def test_what_kafka_refuses_for_good_is_counted_and_does_not_hold_up_the_state():
+    async def send(_):
+        raise Refusal(retriable=False)
+
+    async def run() -> int:
+        outbox = Outbox(send)
+        outbox.put(PARCEL)
+        await outbox.delivered()
+        return outbox.refused
+
+    assert asyncio.run(run()) == 1
+
+
+def test_results_of_a_round_that_was_given_up_are_still_waited_for():
+    async def run() -> int:
+        gate = asyncio.Event()
+        outbox = Outbox(lambda _: gate.wait())
+        outbox.put(PARCEL)
+        first = asyncio.create_task(outbox.delivered())
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        return len(outbox)
+
+    assert asyncio.run(run()) == 1
+
+
+def resource_batch(**fields) -> Batch:
+    row = Resource(**{"at": 5, "node": "n1", "source": "s", "engine": "e", **fields})
+    columns = columns_of(Kind.RESOURCE, [row])
+    batch = Batch(agent="a", boot="b", key="n1", seq=0, kind=Kind.RESOURCE, n=1, columns=columns)
+    return decode(encode(batch))
+
+
+def test_the_board_shows_the_latest_reading_of_each_place_until_it_is_stale():
+    board = ResourceBoard()
+    board.apply(0, resource_batch(running=1), now_s=0)
+    board.apply(0, resource_batch(running=2, at=6), now_s=1)
+    board.apply(0, resource_batch(running=9, at=4), now_s=2)  # older: came late
+    assert [reading.running for reading in board.readings(now_s=2)] == [2]
+    assert list(board.readings(now_s=2 + STALE_S)) == []
+
+
+def test_a_partition_that_moved_away_takes_its_nodes_along():
+    board = ResourceBoard()
+    board.apply(0, resource_batch(), now_s=0)
+    board.drop(1)
+    assert len(list(board.readings(0))) == 1
+    board.drop(0)
+    assert not list(board.readings(0))
