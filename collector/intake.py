@@ -45,8 +45,8 @@ class Intake:
         return emit
 
     def mark(self, now_us: int) -> None:
-        """Say that all events up to ``now_us`` have been put (or counted as dropped)."""
-        self._queue.append(now_us)
+        """Say that all events before ``now_us`` have been put (or counted as dropped)."""
+        self._queue.append(now_us - 1)  # another event may still happen within this very microsecond
 
     def take(self) -> Iterator[tuple[Lane, Event] | int]:
         """Yield what waits at present: events with their lane, and marks."""
