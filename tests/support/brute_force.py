@@ -5,8 +5,10 @@ Shares nothing with ``streams``: every window is cut out of the whole list of ev
 
 import math
 from bisect import bisect_left
+from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from fractions import Fraction
 
 SECOND = 1_000_000
 PANE = 10 * SECOND
@@ -32,6 +34,11 @@ class Stream:
         self.arrivals = sorted(arrivals)
         self.completions = sorted(completions, key=lambda c: c.at)
         self.ended = [c.at for c in self.completions]
+        self.per_second = sorted(Counter(t // SECOND for t in arrivals).items())
+        self.per_pane = sorted(Counter(t // PANE for t in arrivals).items())
+        self.failures = prefix([c.outcome == "failed" for c in self.completions], 0)
+        self.request_tokens = prefix([c.request_tokens for c in self.completions], 0)
+        self.response_tokens = prefix([c.response_tokens for c in self.completions], 0)
         gaps = [b - a for a, b in zip(self.arrivals, self.arrivals[1:], strict=False)]
         with localcontext() as context:
             context.prec = DIGITS
@@ -54,9 +61,9 @@ class Stream:
         lo, hi = bisect_left(self.arrivals, start), bisect_left(self.arrivals, end)
         seconds = (end - start) // SECOND
         n = hi - lo
-        ended = self.completions[bisect_left(self.ended, start) : bisect_left(self.ended, end)]
-        failures = sum(c.outcome == "failed" for c in ended)
-        ratio, lower, upper = wilson(failures, len(ended))
+        first, last = bisect_left(self.ended, start), bisect_left(self.ended, end)
+        failures = self.failures[last] - self.failures[first]
+        ratio, lower, upper = wilson(failures, last - first)
         cv, shape, rate, method = self.gamma(lo, hi) if n - 1 >= gaps_min else (None,) * 4
         return {
             "arrivals": n,
@@ -66,15 +73,15 @@ class Stream:
             "gamma_shape": shape,
             "gamma_rate": rate,
             "gamma_method": method,
-            "dispersion_1s": dispersion(self.arrivals[lo:hi], start, end, SECOND, bins_min),
-            "dispersion_10s": dispersion(self.arrivals[lo:hi], start, end, PANE, bins_min),
-            "completions": len(ended),
+            "dispersion_1s": dispersion(self.per_second, start // SECOND, end // SECOND, bins_min),
+            "dispersion_10s": dispersion(self.per_pane, start // PANE, end // PANE, bins_min),
+            "completions": last - first,
             "failures": failures,
             "failure_ratio": ratio,
             "failure_ratio_lower": lower,
             "failure_ratio_upper": upper,
-            "request_tokens": sum(c.request_tokens for c in ended),
-            "response_tokens": sum(c.response_tokens for c in ended),
+            "request_tokens": self.request_tokens[last] - self.request_tokens[first],
+            "response_tokens": self.response_tokens[last] - self.response_tokens[first],
         }
 
     def gamma(self, lo: int, hi: int) -> tuple:
@@ -114,14 +121,16 @@ def count(times: list[int], start: int, end: int) -> int:
     return bisect_left(times, end) - bisect_left(times, start)
 
 
-def dispersion(times: list[int], start: int, end: int, width: int, bins_min: int) -> float | None:
-    bins = [0] * ((end - start) // width)
-    if len(bins) < bins_min or not times:
+def dispersion(counts: list[tuple[int, int]], start: int, end: int, bins_min: int) -> float | None:
+    """Sample variance over mean of the counts in bins [start, end), as fractions; empty bins are not listed."""
+    low, high = bisect_left(counts, (start,)), bisect_left(counts, (end,))
+    bins = Counter(c for _, c in counts[low:high])
+    m, total = end - start, sum(c * times for c, times in bins.items())
+    if m < bins_min or not total:
         return None
-    for t in times:
-        bins[(t - start) // width] += 1
-    mean = Decimal(len(times)) / len(bins)
-    return float(sum((Decimal(c) - mean) ** 2 for c in bins) / (len(bins) - 1) / mean)
+    bins[0] = m - (high - low)
+    mean = Fraction(total, m)
+    return float(sum(times * (c - mean) ** 2 for c, times in bins.items()) / (m - 1) / mean)
 
 
 def wilson(k: int, n: int) -> tuple:
