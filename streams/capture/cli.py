@@ -104,7 +104,10 @@ def _record(log: KafkaLog, writer: SegmentWriter, stop: threading.Event) -> int:
         recorder.step()
     # What was in the topic when we were told to stop still belongs to the capture.
     deadline = time.monotonic() + _DRAIN_S
-    recorder.drain(log.ends(), lambda: time.monotonic() > deadline)
+    ends = log.ends()
+    recorder.drain(ends, lambda: time.monotonic() > deadline)
+    if log.behind(ends):
+        _log.warning('event=drain_cut after_s=%g note="the rest stays in Kafka for the next start"', _DRAIN_S)
     finished = recorder.finish()
     log.close()
     _log.info("event=stopped next_offsets=%s", dict(sorted(writer.next_offsets().items())))

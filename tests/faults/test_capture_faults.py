@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -100,3 +102,57 @@ def test_killed_ten_times_at_random_instants_the_trace_is_exact(tmp_path: Path):
     doubled = len({id_.rpartition("-")[0] for id_, _ in found if int(id_.split("-")[1]) % 10 == 0})
     assert about["messages"]["duplicates_dropped"] == doubled
     assert not list(out.glob("*.tmp"))
+
+
+@contextmanager
+def small_disk(path: Path) -> Iterator[Path]:
+    """A file system of 512 KiB; skips where none may be mounted."""
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this user may not mount a small file system to fill")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+def test_a_disk_that_fills_up_costs_nothing_once_there_is_space(tmp_path: Path):
+    log = tmp_path / "log"
+    with embedded_broker() as broker, small_disk(tmp_path / "disk") as disk:
+        create_topic(broker.bootstrap_servers, partitions=4, name=REQUESTS)
+        out = disk / "captured"
+        process = start(broker.bootstrap_servers, out, log)
+        ballast = disk / "ballast"
+        ballast.write_bytes(b"x" * 470_000)
+        traffic = Traffic(broker.bootstrap_servers)
+        traffic.start()
+        try:
+            wait_for(lambda: "event=disk_trouble" in log.read_text())
+            traffic.stop.set()
+            traffic.join()
+            assert "No space left on device" in log.read_text()
+            seen = list_segments(out)
+            assert all(item.footer.rows for item in seen)
+            assert process.poll() is None
+            ballast.unlink()
+        finally:
+            traffic.stop.set()
+            traffic.join()
+            process.terminate()
+            code = process.wait(30)
+            process.stdout.close()
+        assert traffic.failed is None
+        assert code == 0, log.read_text()
+        about = export(list_segments(out), out, tmp_path / "trace.csv", Wanted(columns=BURSTGPT_8))
+        assert not list(out.glob("*.tmp"))
+    lines = (tmp_path / "trace.sidecar.jsonl").read_text().splitlines()
+    assert sorted((row["id"], row["submitted_at"]) for row in map(json.loads, lines)) == sorted(traffic.sent)
+    assert about["offset_holes"] == []
+
+
+def wait_for(condition, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)

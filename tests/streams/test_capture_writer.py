@@ -250,11 +250,14 @@ def test_a_segment_damaged_behind_our_back_is_set_aside_and_read_again(tmp_path:
     assert "event=damaged_segment" in caplog.text
 
 
-def test_other_topics_files_are_left_alone(tmp_path: Path):
+def test_leftovers_of_a_killed_run_are_removed_and_other_topics_files_left_alone(tmp_path: Path):
+    leftover = tmp_path / f"{TOPIC}-0-{7:020d}.seg.tmp"
+    leftover.write_text("half a segm")
     stranger = tmp_path / "other-0-00000000000000000000.seg.tmp"
     stranger.write_text("not ours")
     assert run(FakeLog(topic()), DiskFolder(tmp_path), SMALL)
     assert stranger.exists()
+    assert not leftover.exists()
 
 
 def test_a_second_capture_on_the_same_folder_is_refused_until_the_first_is_gone(tmp_path: Path):
