@@ -55,6 +55,8 @@ class ServiceState:
         self._replayed = 0
         self._counted = {"messages": 0, "duplicates": 0, "misplaced": 0, "counts": 0, "ordered": 0, "future": 0}
         self._watched = 0  # the next second to be shown to the detector
+        self._settled_floor = 0  # what a snapshot had settled and forgotten stays so under other settings
+        self._fresh_floor = 0
         self._sources = Sources()
         self._classes = Classes(settings.classes_max)
         self._detector: BurstDetector = TenSecondScore(service, settings)
@@ -128,10 +130,9 @@ class ServiceState:
 
     def _fresh(self, times: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         """Return which events the counts still take, None if all; count the others."""
-        watermark = self._sources.watermark
-        if watermark is None:
+        if (fresh_from := self._fresh_from) is None:
             return None
-        fresh: NDArray[np.bool_] = times >= watermark - self.settings.lateness_s * SECOND_US
+        fresh: NDArray[np.bool_] = times >= fresh_from
         if fresh.all():
             return None
         self._counted["counts"] += int(len(fresh) - fresh.sum())
@@ -140,7 +141,7 @@ class ServiceState:
     def _advance(self, watermark: int) -> list[WindowRow | Episode]:
         found: list[WindowRow | Episode] = []
         hold = self.settings.hold_s * SECOND_US
-        settled = watermark - hold
+        settled, fresh_from = self._settled or 0, self._fresh_from or 0
         target = settled // PANE_US  # the pane event time stands in, hold allowed for: those below close
         while (pane := self._next_pane(target)) < target:
             end = (pane + 1) * PANE_US
@@ -148,7 +149,7 @@ class ServiceState:
             found += self._close(pane, end)
         found += self._watch(watermark)
         self._ordered.settle(target, settled, lazily=True)
-        self._counts.forget_detail(watermark - self.settings.lateness_s * SECOND_US)
+        self._counts.forget_detail(fresh_from)
         return found
 
     def _next_pane(self, target: int) -> int:
@@ -192,7 +193,17 @@ class ServiceState:
     def _settled(self) -> int | None:
         """Up to where the order of arrivals is fixed (us)."""
         watermark = self._sources.watermark
-        return None if watermark is None else watermark - self.settings.hold_s * SECOND_US
+        if watermark is None:
+            return None
+        return max(watermark - self.settings.hold_s * SECOND_US, self._settled_floor)
+
+    @property
+    def _fresh_from(self) -> int | None:
+        """From where on counts can still be amended (us)."""
+        watermark = self._sources.watermark
+        if watermark is None:
+            return None
+        return max(watermark - self.settings.lateness_s * SECOND_US, self._fresh_floor)
 
     @property
     def totals(self) -> dict[ClassKey, ClassTotals]:
@@ -234,6 +245,7 @@ class ServiceState:
             "offset": self.offset,
             "counted": self._counted,
             "watched": self._watched,
+            "floors": [settled or 0, self._fresh_from or 0],
             "sources": self._sources.dump(),
             "classes": self._classes.dump(),
             "bursts": self._detector.dump(),
@@ -259,6 +271,7 @@ class ServiceState:
         self.offset = facts["offset"]
         self._counted = {name: facts["counted"][name] for name in self._counted}
         self._watched = facts["watched"]
+        self._settled_floor, self._fresh_floor = facts["floors"]
         self._sources = Sources.load(facts["sources"])
         self._classes.load(facts["classes"])
         self._detector.load(facts["bursts"])

@@ -8,9 +8,10 @@ speaking through its newest boot. Two things may not hold it back for more than 
 an agent that lags behind the furthest (it is idle), and a gap in a boot's messages. While such a gap is younger
 than that, the promise made above it does not count: what is missing may still come, and is then not late.
 
-Memory is bounded: ``BOOTS_MAX`` boots per agent and ``AGENTS_MAX`` agents, the oldest forgotten first (their counts
-stay; a message of theirs re-sent after that would be taken for new); ``GAPS_MAX`` gaps per boot, the oldest
-given up first (a late fill is then taken for a duplicate, and stays counted as missing).
+Memory is bounded: ``BOOTS_MAX`` boots per agent, the oldest forgotten first, and ``AGENTS_MAX`` agents, the longest
+unheard forgotten first (their counts stay; a message of theirs re-sent after that would be taken for new);
+``GAPS_MAX`` gaps per boot, the oldest given up first (a late fill is then taken for a duplicate, and stays counted
+as missing).
 """
 
 from typing import Any
@@ -90,7 +91,7 @@ class Sources:
 
     def __init__(self) -> None:
         self.watermark: int | None = None
-        self._agents: dict[str, dict[str, Boot]] = {}  # boots in the order they were first seen
+        self._agents: dict[str, dict[str, Boot]] = {}  # agents as last heard, boots as first seen
         self._promises: dict[str, int] = {}  # what each agent last promised, through its newest boot
         self._forgotten_missing = 0
         self._forgotten_dropped = 0
@@ -107,7 +108,10 @@ class Sources:
             known = boots[boot] = Boot()
             if len(boots) > BOOTS_MAX:
                 self._retire(boots.pop(next(iter(boots))))
-        return known.accept(seq)
+        if not known.accept(seq):
+            return False
+        self._agents[agent] = self._agents.pop(agent)  # the longest unheard is the first to be forgotten
+        return True
 
     def _forget(self, agent: str) -> None:
         for boot in self._agents.pop(agent).values():
@@ -166,7 +170,7 @@ class Sources:
             "watermark": self.watermark,
             "forgotten": [self._forgotten_missing, self._forgotten_dropped],
             "promises": self._promises,
-            # Lists, not objects: the order in which boots were first seen is part of the state.
+            # Lists, not objects: the order of agents and boots is part of the state.
             "agents": [
                 [agent, [[name, boot.dump()] for name, boot in boots.items()]] for agent, boots in self._agents.items()
             ],

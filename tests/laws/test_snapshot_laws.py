@@ -104,3 +104,18 @@ def test_a_snapshot_goes_on_with_other_windows():
         out = apply_all(restored, [agent.message(watermark=START + 80 * SECOND)])
         assert [w for row in out for w in row.windows if row.end == out[-1].end][: len(windows)] == list(windows)
         assert out[-1].windows[60].arrivals == 400 - 100
+
+
+def test_a_snapshot_goes_on_with_another_hold_and_lateness():
+    """What was put in order or forgotten stays so: longer waits begin from here on, and nothing is undone."""
+    agent, plain = Agent(), ServiceState(SERVICE, AnalysisSettings(hold_s=0, lateness_s=0))
+    times = [START + i * 100_000 for i in range(600)]
+    apply_all(plain, [agent.message([arrival(t) for t in times], watermark=START + 60 * SECOND)])
+    state = ServiceState.restore(plain.snapshot(), AnalysisSettings(hold_s=20, lateness_s=60))
+    late = [arrival(START + 45 * SECOND + 1), arrival(START + 55 * SECOND + 1), arrival(START + 61 * SECOND)]
+    out = apply_all(state, [agent.message(late), agent.message(watermark=START + 90 * SECOND)])
+    assert state.ledger.late == {"counts": 2, "ordered": 2}
+    assert [row.end for row in out if row.model == "all"] == [START + 70 * SECOND]
+    stats = out[0].windows[300]
+    assert (stats.arrivals, stats.gaps) == (601, 600)
+    assert stats.cv > 0
