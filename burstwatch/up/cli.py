@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +17,7 @@ from burstwatch.up.plan import Places, UpOptions
 from burstwatch.up.processes import free_port, require_free
 from burstwatch.up.run import Run, facts
 from burstwatch.up.screen import Screen, plain_line
+from burstwatch.up.tail import require_broker
 from collector.schema.errors import BadTrace, OperatorError
 from collector.schema.trace_rows import read_rows
 
@@ -120,7 +121,14 @@ def _require_trace(path: Path) -> None:
 
 
 def prepare(options: UpOptions) -> Places:
-    """Create the output directory and choose ports; an earlier run's files move to OUT/previous/."""
+    """Create the output directory and choose ports; an earlier run's files move to OUT/previous/.
+
+    Raises ``OperatorError`` if a port is taken, the directory cannot be used, or the given Kafka does not answer.
+    """
+    proxy_port = require_free(options.proxy_port, "--proxy-port")
+    metrics_port = require_free(options.metrics_port, "--metrics-port")
+    if options.kafka:
+        require_broker(options.kafka)
     run_id = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%S")
     try:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -138,8 +146,8 @@ def prepare(options: UpOptions) -> Places:
         run_id=run_id,
         broker_port=free_port(),
         engine_port=free_port(),
-        proxy_port=require_free(options.proxy_port, "--proxy-port"),
-        metrics_port=require_free(options.metrics_port, "--metrics-port"),
+        proxy_port=proxy_port,
+        metrics_port=metrics_port,
     )
 
 
@@ -151,10 +159,10 @@ def main(argv: list[str]) -> int:
     run = Run(options, places, console)
     _on_signals(run)
     console.print(f"starting Burstwatch in {options.out} …", highlight=False, soft_wrap=True)
+    began_s = time.monotonic()
     try:
         if options.live and options.trace is None and options.upstream is None:
-            _call("workload.cli:main", plan.generate_args(options, places))
-        began_s = time.monotonic()
+            _write_workload(options, places)
         run.start_parts()
         _show(run, options, places, console)
         run.drain(lambda text: console.print(text, highlight=False))
@@ -172,6 +180,11 @@ def _show(run: Run, options: UpOptions, places: Places, console: Console) -> Non
         with suppress(KeyboardInterrupt):
             run.watch(screen, time.monotonic())
         tail.stop()
+
+
+def _write_workload(options: UpOptions, places: Places) -> None:
+    with (places.state / "workload.json").open("w") as facts_file, redirect_stderr(facts_file):
+        _call("workload.cli:main", plan.generate_args(options, places))
 
 
 def _call(target: str, args: list[str]) -> None:

@@ -14,7 +14,7 @@ from burstwatch.up.numbers import Numbers, read_numbers
 from burstwatch.up.plan import Places, UpOptions
 from burstwatch.up.processes import Child, Part, restart, start, stop, wait_ready
 from burstwatch.up.screen import Screen, episode_line
-from burstwatch.up.tail import EpisodeTail, end_offsets, require_broker
+from burstwatch.up.tail import EpisodeTail, end_offsets
 from collector.schema.errors import OperatorError
 from collector.schema.topics import REQUESTS
 
@@ -43,8 +43,6 @@ class Run:
         """Start everything but the load; return when all are ready. Raises ``OperatorError``."""
         options, places = self._options, self._places
         self._logs.mkdir(parents=True, exist_ok=True)
-        if options.kafka:
-            require_broker(options.kafka)
         self._start_all([plan.broker(options, places)])
         places.agent_config.write_text(plan.agent_config(options, places))
         self._start_all([plan.worker(options, places), plan.capture(options, places), plan.engine(options, places)])

@@ -76,7 +76,7 @@ def _comparable(result, pipe):
         "windows": {plain(k): plain(v) for k, v in result.windows.items()},
         "episodes": {plain(k): plain(v) for k, v in result.episodes.items()},
         "rows": result.rows,
-        "count": result.manifest["rows"],
+        "count": result.manifest["rows"]["total"],
     }
 
 
