@@ -31,7 +31,7 @@ class Outbox:
         refusal: why the spool refuses at present, or None.
     """
 
-    def __init__(self, spool: Appender, *, ring_bytes: int = RING_BYTES) -> None:
+    def __init__(self, spool: Appender, *, ring_bytes: int) -> None:
         self._spool = spool
         self._ring_bytes = ring_bytes
         self._ring: deque[tuple[bytes, State, int, bool]] = deque()  # payload, state, events, recorded

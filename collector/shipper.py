@@ -134,6 +134,7 @@ class Shipper:
         log.warning("event=producer_restart reason=%s", why.replace(" ", "_"))
         self._restarts += 1
         self._sink.close()
+        self._delivery.collect()  # what was acked meanwhile need not be sent again
         self._held = None
         self._reader.rewind(self._delivery.restart())
         self._reconnect_at = now_s + RECONNECT_S

@@ -16,7 +16,7 @@ from collector.child import Supervisor
 from collector.clock import Clock
 from collector.config import Config, TraceConfig
 from collector.intake import Intake
-from collector.outbox import Outbox
+from collector.outbox import RING_BYTES, Outbox
 from collector.pump import Pump
 from collector.schema.errors import OperatorError
 from collector.sources.base import LiveSource
@@ -47,7 +47,8 @@ class Sidecar:
         self._spool = SpoolWriter(
             agent.spool_dir, segment_bytes=agent.spool_segment_bytes, bytes_max=agent.spool_max_bytes
         )
-        outbox = Outbox(self._spool)
+        # What waits in memory while the disk refuses stays small beside what may wait on disk.
+        outbox = Outbox(self._spool, ring_bytes=min(RING_BYTES, agent.spool_max_bytes // 4))
         boot = new_boot_id()
         self._live = build_live(config, self._clock, boot=boot, listeners=supervisor.setup["listeners"])
         recorded = [

@@ -54,12 +54,12 @@ class Recorded:
     def exhausted(self):
         return self.position >= len(self._events)
 
-    def take(self, most, now_s):
+    def take(self, most, _now_s):
         taken = self._events[self.position : self.position + most]
         self.position += len(taken)
         return taken
 
-    def watermark(self, now_s):
+    def watermark(self, _now_s):
         if self.exhausted:
             return event_time(self._events[-1]) + 15_000_000
         return event_time(self._events[self.position]) - 1
@@ -67,7 +67,7 @@ class Recorded:
     def checkpoint(self):
         return {"position": self.position}
 
-    def idle_s(self, now_s):
+    def idle_s(self, _now_s):
         return 0.0
 
 

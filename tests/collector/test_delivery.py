@@ -8,7 +8,7 @@ from collector.spool.acked import Acked
 from collector.spool.record import Flush, Message, State
 
 
-class TooLarge(Exception):
+class TooLarge(Exception):  # noqa: N818 - as the code under test names its own
     """A permanent refusal."""
 
 
@@ -27,7 +27,7 @@ class Broker:
             acked,
             send=self.send,
             is_permanent=lambda error: isinstance(error, TooLarge),
-            set_aside=lambda seq, message, error: self.aside.append((seq, message.n)),
+            set_aside=lambda seq, message, _: self.aside.append((seq, message.n)),
         )
 
 

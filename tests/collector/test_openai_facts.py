@@ -10,7 +10,8 @@ from collector.sources.outcome import ending_of_status
 from collector.sources.sse import EVENT_BYTES_MAX, SseParser
 from tests.support.shared_data import SHARED
 
-EVENTS = st.lists(st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=20), min_size=1, max_size=3), max_size=6)  # fmt: skip
+LINES = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=20)
+EVENTS = st.lists(st.lists(LINES, min_size=1, max_size=3), max_size=6)
 
 
 def captured(name):
@@ -103,7 +104,8 @@ def test_the_servers_message_never_becomes_part_of_the_event():
 
 
 def test_an_error_inside_a_stream_is_a_failure():
-    body = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: {"error":{"message":"x","code":503}}\n\ndata: [DONE]\n\n'
+    text = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
+    body = text + b'data: {"error":{"message":"x","code":503}}\n\ndata: [DONE]\n\n'
     _, ending = observe(200, "text/event-stream", body)
     assert (ending.outcome, ending.reason) == (Outcome.FAILED, Reason.OVERLOADED)
 

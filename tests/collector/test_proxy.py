@@ -54,11 +54,11 @@ class Upstream:
         behaviour = getattr(self, json.loads(body)["model"].replace("-", "_"))
         return await behaviour(request)
 
-    async def plain(self, request):
+    async def plain(self, _request):
         message = {"role": "assistant", "content": CANARY}
         return web.json_response({"choices": [{"message": message, "finish_reason": "stop"}], "usage": USAGE})
 
-    async def limited(self, request):
+    async def limited(self, _request):
         return web.json_response({"error": {"message": CANARY, "type": "rate_limit_error"}}, status=429)
 
     async def streaming(self, request):
@@ -83,7 +83,7 @@ class Upstream:
             self.closed.set()
             raise
 
-    async def silent(self, request):
+    async def silent(self, _request):
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
