@@ -12,7 +12,7 @@ from streams.worker.records import PartitionRecord, format_record, parse_record,
 from tests.support.worker_process import service_traffic
 
 
-class BadFake(Exception):
+class BadFakeError(Exception):
     pass
 
 
@@ -37,7 +37,7 @@ class FakeService:
     @classmethod
     def restore(cls, body: bytes) -> "FakeService":
         if b"|" not in body:
-            raise BadFake
+            raise BadFakeError
         name, offset, seen = body.decode().split("|")
         state = cls(name)
         state.offset = int(offset)
@@ -45,7 +45,7 @@ class FakeService:
         return state
 
 
-KIT = ServiceKit(fresh=FakeService, restore=FakeService.restore, counters=lambda s: tuple(s.seen), bad=BadFake)
+KIT = ServiceKit(fresh=FakeService, restore=FakeService.restore, counters=lambda s: tuple(s.seen), bad=BadFakeError)
 
 
 def log_of(turns: list[str]) -> list[tuple[bytes, bytes]]:
