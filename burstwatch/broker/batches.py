@@ -31,6 +31,7 @@ class Head(NamedTuple):
 
     base_offset: int
     last_offset: int
+    records: int  # how many, by the head's own word
     size: int  # bytes, head included
     crc: int
     attributes: int
@@ -63,7 +64,7 @@ def head_at(buffer: Buffer, at: int) -> Head | None:
         return None
     last = sequence if sequence < 0 else advance(sequence, delta)
     size, end = length + _LENGTH_ENDS_AT, base + delta
-    return Head(base, end, size, crc, attributes, max_timestamp, producer, epoch, sequence, last)
+    return Head(base, end, count, size, crc, attributes, max_timestamp, producer, epoch, sequence, last)
 
 
 def heads(buffer: Buffer) -> Iterator[tuple[int, Head]]:
@@ -99,6 +100,8 @@ def checked(records: bytes | None, *, max_bytes: int) -> Head:
         raise Refused(Code.CORRUPT_MESSAGE, "the record batch is cut off")
     if len(records) > head.size:
         raise Refused(Code.INVALID_RECORD, "more than one record batch for a partition")
+    if head.records != head.last_offset - head.base_offset + 1:
+        raise Refused(Code.INVALID_RECORD, "the batch's records and its offsets do not agree")
     if head.size > max_bytes:
         raise Refused(Code.MESSAGE_TOO_LARGE, f"{head.size} bytes, max.message.bytes is {max_bytes}")
     if not crc_matches(records, head):

@@ -68,6 +68,8 @@ class PartitionLog:
         if self.configs.compacts:
             _check_keys(batch)
         now = now_ms if self.configs.uses_append_time else None
+        if now is None and head.max_timestamp > now_ms + self.configs.most_ahead_ms:
+            raise Refused(Code.INVALID_TIMESTAMP, "a record's time is too far ahead of this machine's")
         base = self.end
         head = head._replace(
             base_offset=base,

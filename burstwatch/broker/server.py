@@ -1,9 +1,10 @@
 """The broker process: sockets, the housekeeping task, and an orderly end."""
 
 import asyncio
-import contextlib
+import itertools
 import logging
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -17,7 +18,8 @@ log = logging.getLogger(__name__)
 
 _MOST_FRAME_BYTES = 100 * 2**20  # Kafka's socket.request.max.bytes
 _READ_BUFFER = 2**20
-_HOUSEKEEPING_S = 10.0
+_HOUSEKEEPING_S = 30.0
+_RETENTION_EVERY = 10  # rounds: 5 minutes, as in Kafka
 
 
 class Server:
@@ -46,6 +48,8 @@ class Server:
             pass  # the client went away, or this broker is to stop
         except BadFrame as error:
             log.warning("event=connection_refused peer=%s reason=%r", peer, str(error)[:200])
+        except OSError as error:
+            log.warning("event=storage_failed peer=%s error=%s", peer, str(error)[:200])
         except Exception:
             log.exception("event=request_failed peer=%s", peer)
         finally:
@@ -93,10 +97,16 @@ async def _listen(server: Server, host: str, port: int) -> asyncio.Server:
 
 
 async def _keep_house(broker: Broker) -> None:
-    while True:
+    for housekeeping in itertools.count(1):
         await asyncio.sleep(_HOUSEKEEPING_S)
-        with contextlib.suppress(OSError):  # a full disk ends no broker; the next round tries again
-            await broker.store.maintain(live_groups=set(broker.coordinator.groups))
+        try:
+            await broker.store.maintain(
+                int(time.time() * 1000),
+                live_groups=set(broker.coordinator.groups),
+                with_retention=housekeeping % _RETENTION_EVERY == 0,
+            )
+        except Exception:  # a full disk, or a fault of ours, ends no broker; the next round tries again
+            log.exception("event=housekeeping_failed")
 
 
 def _frame_size(prefix: bytes) -> int:

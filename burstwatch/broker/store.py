@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import shutil
-import time
 from pathlib import Path
 
 from burstwatch.broker import compaction, topic_configs
@@ -102,16 +101,16 @@ class Store:
             self.catalogue.set_start(topic, partition, offset)
             partition_log.drop_before(offset)
 
-    async def maintain(self, *, live_groups: set[str]) -> None:
-        """Apply retention and compaction, and shorten the journal. A fault in one log spares the others."""
-        now_ms = int(time.time() * 1000)
+    async def maintain(self, now_ms: int, *, live_groups: set[str], with_retention: bool) -> None:
+        """Compact, expire if asked to, and shorten the journal. A fault in one log spares the others."""
         self.catalogue.tidy(now_ms, live_groups)
         for topic, logs in list(self._logs.items()):
             for partition, partition_log in enumerate(logs):
                 try:
-                    if self._logs.get(topic) is logs:
+                    if with_retention and self._logs.get(topic) is logs:
                         self.set_start(topic, partition, partition_log.expired(now_ms))
-                        await self._compact(partition_log, now_ms)
+                    if self._logs.get(topic) is logs and compaction.is_due(partition_log):
+                        await self._compact(topic, partition_log, now_ms)
                 except OSError as error:
                     log.warning("event=maintenance_failed topic=%s error=%s", topic, error)
 
@@ -127,14 +126,13 @@ class Store:
         self.log(name, 0)
         return self._logs[name]
 
-    async def _compact(self, partition_log: PartitionLog, now_ms: int) -> None:
-        if not compaction.is_due(partition_log):
-            return
+    async def _compact(self, topic: str, partition_log: PartitionLog, now_ms: int) -> None:
         segments, cleaned_to = list(partition_log.segments), partition_log.segments[-1].base
         oldest = now_ms - partition_log.configs.tombstone_ms
         # In a thread: decoding every record of a long log must not keep the clients waiting.
         copies = await asyncio.to_thread(compaction.rewrite, segments, oldest_tombstone_ms=oldest)
-        compaction.swap(partition_log, copies, cleaned_to=cleaned_to)
+        if partition_log in self._logs.get(topic, []):  # else deleted meanwhile, perhaps created again
+            compaction.swap(partition_log, copies, cleaned_to=cleaned_to)
 
     def _open_logs(self, name: str) -> None:
         entry = self.catalogue.topics[name]

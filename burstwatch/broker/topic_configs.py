@@ -11,6 +11,7 @@ DEFAULTS = {
     "cleanup.policy": "delete",
     "delete.retention.ms": "86400000",
     "max.message.bytes": "1048588",
+    "message.timestamp.after.max.ms": "3600000",
     "message.timestamp.type": "CreateTime",
     "min.cleanable.dirty.ratio": "0.5",
     "retention.bytes": "-1",
@@ -25,7 +26,6 @@ _ACCEPTED = {
     "flush.ms": "9223372036854775807",
     "index.interval.bytes": "16384",
     "max.compaction.lag.ms": "9223372036854775807",
-    "message.timestamp.after.max.ms": "3600000",
     "message.timestamp.before.max.ms": "9223372036854775807",
     "min.compaction.lag.ms": "0",
     "min.insync.replicas": "1",
@@ -52,6 +52,7 @@ class TopicConfigs:
     tombstone_ms: int
     max_message_bytes: int
     uses_append_time: bool
+    most_ahead_ms: int
     dirty_ratio: float
     retention_bytes: int
     retention_ms: int
@@ -78,6 +79,7 @@ def parse(configs: Mapping[str, str | None]) -> TopicConfigs:
         tombstone_ms=_whole(values, "delete.retention.ms"),
         max_message_bytes=_whole(values, "max.message.bytes"),
         uses_append_time=values["message.timestamp.type"] == "LogAppendTime",
+        most_ahead_ms=_whole(values, "message.timestamp.after.max.ms"),
         dirty_ratio=_ratio(values, "min.cleanable.dirty.ratio"),
         retention_bytes=_whole(values, "retention.bytes"),
         retention_ms=_whole(values, "retention.ms"),

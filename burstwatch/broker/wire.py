@@ -95,9 +95,25 @@ def _decode(name: str, version: int, frame: bytes, at: int) -> Decoded:
     request = _request(name)
     at += request.flexible_version_q(version)  # flexible headers end with a count of tagged fields: always 0
     try:
-        return request.decode(memoryview(frame)[at:], version=version)
+        decoded = request.decode(memoryview(frame)[at:], version=version)
     except Exception as error:  # noqa: BLE001 - the codec raises whatever random bytes lead it to
         raise BadFrame(f"{name} v{version} cannot be decoded ({type(error).__name__})") from None
+    _refuse_nulls(decoded, version)
+    return decoded
+
+
+def _refuse_nulls(container: Decoded, version: int) -> None:
+    """The codec lets null through everywhere; handlers need to expect it only where the protocol allows it."""
+    for name, field in container.fields.items():
+        if not field.for_version_q(version):
+            continue
+        value = getattr(container, name)
+        is_null = value is None and not field.nullable_for_version_q(version)
+        if is_null or (isinstance(value, list) and any(item is None for item in value)):
+            raise BadFrame(f"{name} is null")
+        if value and field.is_struct_array():
+            for item in value:
+                _refuse_nulls(item, version)
 
 
 def _framed(name: str, version: int, correlation: int, fields: Fields) -> bytes:

@@ -150,7 +150,7 @@ def test_duplicates_are_known_after_a_restart_and_over_a_roll(tmp_path: Path):
 def test_old_segments_go_by_age_and_the_offsets_stay(tmp_path: Path):
     log = log_in(tmp_path, retention_ms=str(DAY_MS))
     for day in range(4):
-        log.append(batch(b"day %d" % day, timestamp=NOW_MS + day * DAY_MS), NOW_MS)
+        log.append(batch(b"day %d" % day, timestamp=NOW_MS + day * DAY_MS), NOW_MS + day * DAY_MS)
         log.roll()
     assert log.expired(NOW_MS + DAY_MS) == 0  # exactly a day old is not yet older than a day
     start = log.expired(NOW_MS + 2 * DAY_MS + 1)

@@ -4,7 +4,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from tests.support.broker import create_topic, unique
+from tests.support.broker import await_partitions, create_topic, unique
 from tests.support.kafka_clients import wait_for
 from tests.support.kafka_wire import Wire, batch, keyed_batch
 
@@ -83,7 +83,8 @@ def test_configs_can_be_changed_and_take_effect(kafka: str, admin: KafkaAdminCli
 def test_a_topic_gets_more_partitions_but_never_fewer(kafka: str, admin: KafkaAdminClient):
     topic = create_topic(kafka, partitions=2)
     admin.create_partitions({topic: 5})
-    wait_for(lambda: partitions_of(admin, topic) == 5, "five partitions")
+    await_partitions(kafka, topic, 5)
+    assert partitions_of(admin, topic) == 5
     with Wire(kafka) as wire:
         assert wire.produce(topic, batch(b"x"), partition=4).error_code == 0
     with pytest.raises(errors.InvalidPartitionsError):

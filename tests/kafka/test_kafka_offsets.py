@@ -4,7 +4,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from tests.support.broker import create_topic, unique
-from tests.support.kafka_clients import read_kafka_python
+from tests.support.kafka_clients import read_kafka_python, wait_for
 from tests.support.kafka_wire import Wire, batch, keyed_batch
 
 pytestmark = pytest.mark.kafka
@@ -14,13 +14,13 @@ EPOCH_MS = 1_700_000_000_000
 
 @pytest.fixture
 def written(kafka: str) -> str:
-    """A topic with 100 records, one a second, in batches of ten."""
+    """A topic with 100 records: batches of ten, ten seconds apart, their records a millisecond apart."""
     topic = create_topic(kafka)
     with Wire(kafka) as wire:
         for i in range(0, 100, 10):
             records = [(b"k", b"%d" % (i + j)) for j in range(10)]
-            # keyed_batch spaces records 1 ms apart; ten batches lie 10 s apart
-            wire.produce(topic, keyed_batch(*records, timestamp=EPOCH_MS + i * 1000, compression=3 if i % 20 else 0))
+            data = keyed_batch(*records, timestamp=EPOCH_MS + i * 1000, compression=3 if i % 20 else 0)
+            assert wire.produce(topic, data).base_offset == i
     return topic
 
 
@@ -77,8 +77,7 @@ def test_reading_may_start_in_the_middle_of_a_batch(kafka: str, written: str):
     reader.assign([partition])
     reader.seek(partition, 42)
     seen = []
-    while len(seen) < 58:
-        seen += reader.poll(1000).get(partition, [])
+    wait_for(lambda: seen.extend(reader.poll(200).get(partition, [])) or len(seen) >= 58, "58 records")
     reader.close()
     assert list(range(42, 100)) == [record.offset for record in seen]
 

@@ -1,8 +1,10 @@
 """Conformance: records go in and come out unchanged, whichever client, codec or size."""
 
 import os
+import time
 
 import pytest
+from crc32c import crc32c
 
 from tests.support.broker import create_topic
 from tests.support.kafka_clients import READERS, WRITERS, Seen, read_kafka_python
@@ -91,14 +93,26 @@ def test_the_logs_own_time_replaces_the_producers_where_the_topic_says_so(kafka:
     assert (b"old", answer.log_append_time_ms) == (seen.value, seen.timestamp)
 
 
+def test_a_time_far_ahead_is_refused_unless_the_log_keeps_its_own_time(kafka: str):
+    tomorrow_ms = int(time.time() * 1000) + 86_400_000
+    own = create_topic(kafka, configs={"message.timestamp.type": "LogAppendTime"})
+    with Wire(kafka) as wire:
+        assert wire.produce(create_topic(kafka), batch(b"x", timestamp=tomorrow_ms)).error_code == 32
+        assert wire.produce(own, batch(b"x", timestamp=tomorrow_ms)).error_code == 0
+
+
 def test_a_damaged_or_ancient_batch_is_refused_and_nothing_is_stored(kafka: str):
     topic, good = create_topic(kafka), batch(b"good")
     flipped = good[:-1] + bytes([good[-1] ^ 1])
     ancient = good[:16] + b"\x01" + good[17:]
+    miscounted = bytearray(good)
+    miscounted[26] = 9  # the last offset lies nine records on, but there is one record
+    miscounted[17:21] = crc32c(bytes(miscounted[21:])).to_bytes(4, "big")
     with Wire(kafka) as wire:
         assert wire.produce(topic, flipped).error_code == 2  # CORRUPT_MESSAGE
         assert wire.produce(topic, good + good).error_code == 87  # INVALID_RECORD: one batch per partition
         assert wire.produce(topic, ancient).error_code != 0
+        assert wire.produce(topic, bytes(miscounted)).error_code == 87
         assert wire.produce(topic, good).base_offset == 0
 
 

@@ -13,7 +13,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 DOORS = {
     "faust": ("streams/worker/",),
     "mode": ("streams/worker/",),
-    "aiokafka": ("streams/worker/",),
+    "aiokafka": ("streams/worker/", "burstwatch/broker/batches.py"),
     "kafka": ("collector/kafka_sink.py", "streams/capture/tap.py", "burstwatch/broker/", "burstwatch/up/tail.py"),
     "prometheus_client": (
         "streams/export/prometheus.py",

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,7 +94,7 @@ def unique(prefix: str) -> str:
 def create_topic(
     bootstrap_servers: str, *, partitions: int = 1, configs: dict[str, str] | None = None, name: str = ""
 ) -> str:
-    """Create a topic and return its name (a unique one if none is given)."""
+    """Create a topic and return its name (a unique one if none is given), when it can be written to."""
     from kafka import KafkaAdminClient
 
     topic = name or unique("topic")
@@ -101,6 +102,29 @@ def create_topic(
     try:
         wanted = {"num_partitions": partitions, "replication_factor": 1, "configs": configs or {}}
         admin.create_topics({topic: wanted})
+        await_partitions(bootstrap_servers, topic, partitions)
     finally:
         admin.close()
     return topic
+
+
+def await_partitions(bootstrap_servers: str, topic: str, partitions: int) -> None:
+    """Return when every partition answers: a real Kafka says "created" a moment before it is."""
+    from kafka import KafkaConsumer, TopicPartition
+    from kafka.errors import KafkaError
+
+    wanted = [TopicPartition(topic, partition) for partition in range(partitions)]
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers)
+    deadline = time.monotonic() + 20
+    try:
+        while True:
+            try:
+                consumer.end_offsets(wanted)
+            except KafkaError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
+    finally:
+        consumer.close()
