@@ -158,6 +158,22 @@ def test_whole_second_stamps_and_zero_gaps_are_estimated_by_moments():
     assert state.latest[ALL].windows[60].gamma_method == "ye_chen"
 
 
+def test_whole_second_stamps_without_a_zero_gap_are_too_coarse_all_the_same():
+    state, agent = fresh()
+    stamps = [arrival(at(s)) for s in range(59) if s % 7]
+    apply_all(state, [agent.message(stamps, watermark=at(62))])
+    assert state.latest[ALL].windows[60].gamma_method == "moment"
+
+
+def test_the_last_microsecond_belongs_to_the_window_that_ends_after_it():
+    state, agent = fresh()
+    events = [*steady(9), arrival(at(10) - 1), arrival(at(10))]
+    rows = apply_all(state, [agent.message(events, watermark=at(12))])
+    assert (rows[0].windows[10].arrivals, rows[0].windows[10].gaps) == (91, 90)
+    rows = apply_all(state, [agent.message(watermark=at(22))])
+    assert (rows[0].windows[10].arrivals, rows[0].windows[60].gaps) == (1, 91)
+
+
 def test_too_little_data_is_none_not_zero():
     state, agent = fresh()
     apply_all(state, [agent.message(steady(3), watermark=at(12))])
@@ -194,6 +210,30 @@ def test_the_detector_sees_each_second_at_the_watermark_without_the_hold():
     assert set(message) == {"v", "id", "kind", "state", "service", "onset", "detected", "end", "baseline_rate",
                             "peak_rate", "peak_z", "arrivals"}  # fmt: skip
     assert orjson.loads(orjson.dumps(message)) == message
+
+
+def test_bursts_and_rows_come_in_the_same_order_whatever_the_cut():
+    """Fed second by second or in one piece: one sequence of outputs, by event time."""
+    events = steady(600, 5) + [arrival(at(600 + i / 100)) for i in range(2000)] + steady(180, 5, start=620.05)
+    one, agent = fresh()
+    whole = apply_all(one, [agent.message(events, watermark=at(802))])
+    many, agent = fresh()
+    cuts = [[e for e in events if at(s) <= e.submitted_at < at(s + 1)] for s in range(802)]
+    pieces = apply_all(many, [agent.message(cut, watermark=at(s + 1) - 1) for s, cut in enumerate(cuts)])
+    pieces += apply_all(many, [agent.message(watermark=at(802))])
+    assert whole == pieces
+    states = [e.state for e in whole if isinstance(e, Episode)]
+    assert states == ["onset", "end"]
+    place = [i for i, e in enumerate(whole) if isinstance(e, Episode)]
+    assert 0 < place[0] < place[1] < len(whole) - 1
+
+
+def test_an_arrival_at_the_settled_instant_is_late_one_after_it_is_not():
+    """The promise includes its instant: "every event up to this time has been sent"."""
+    state, agent = fresh()
+    apply_all(state, [agent.message(steady(3), watermark=at(5))])
+    apply_all(state, [agent.message([arrival(at(3)), arrival(at(3) + 1)])])
+    assert state.ledger.late == {"counts": 0, "ordered": 1}
 
 
 def test_a_window_message_is_the_wire_contract():
