@@ -4,7 +4,6 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,7 +40,7 @@ def outcome(kafka: str, worker: WorkerProcess) -> tuple[Page, dict, dict]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Iterator[tuple[Page, dict, dict]]:
+def undisturbed(tmp_path_factory) -> tuple[Page, dict, dict]:
     with embedded_broker() as broker:
         log = tmp_path_factory.mktemp("undisturbed") / "log"
         worker = WorkerProcess.start(broker.bootstrap_servers, "w", log)
@@ -49,7 +48,7 @@ def undisturbed(tmp_path_factory) -> Iterator[tuple[Page, dict, dict]]:
         result = outcome(broker.bootstrap_servers, worker)
         assert worker.stop() == 0
     assert len(result[1]) > 100
-    yield result
+    return result
 
 
 class Producer(threading.Thread):
