@@ -206,7 +206,7 @@ def main() -> int:
     """Run the shipper as a child of the agent."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s shipper %(message)s")
     for name in ("kafka", "urllib3"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # its warnings come by the hundred while a broker is away
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # by the hundred while a broker is away; we tell it once
     supervisor = Supervisor()
     try:
         return Shipper(supervisor.config(), supervisor).run()

@@ -38,7 +38,8 @@ class Agent:
         self.home = home
         self.kafka = kafka
         self.process = None
-        lines = ["[agent]", 'id = "a1"', 'spool_dir = "spool"', "batch_max = 200", "linger_ms = 50"]
+        settings = {"spool_dir": "spool", "batch_max": 200, "linger_ms": 50, **settings}
+        lines = ["[agent]", 'id = "a1"']
         lines += [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
         lines += ["[kafka]", f'bootstrap_servers = "{kafka}"']
         for source in sources:
@@ -256,6 +257,38 @@ def test_a_trace_waits_at_the_spools_cap_and_loses_nothing(tmp_path):
         assert agent.wait() == 0, agent.log()
         assert_balanced(agent.status())
         assert_told_exactly_once(broker.bootstrap_servers, "capped")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 300 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", disk], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=False)
+
+
+def test_a_full_disk_stops_nothing_and_empties_itself_once_kafka_is_back(tmp_path, small_disk):
+    port = free_port()
+    settings = {"spool_dir": str(small_disk / "spool"), "spool_segment_bytes": 40_000}
+    agent = Agent(tmp_path, trace_source(tmp_path, "full-disk"), kafka=f"127.0.0.1:{port}", **settings).start()
+    agent.ready()
+    deadline = time.monotonic() + 30
+    while os.statvfs(small_disk).f_bavail * 4096 > 40_000:
+        assert time.monotonic() < deadline, agent.log()
+        time.sleep(0.2)
+    time.sleep(1)
+    os.kill(agent.child("sidecar"), signal.SIGKILL)  # and it has to come back on the full disk
+    with embedded_broker(tmp_path / "data", port=port) as broker:
+        assert agent.wait() == 0, agent.log()
+        assert_told_exactly_once(broker.bootstrap_servers, "full-disk")
+        assert len(folder.segments(small_disk / "spool")) == 1
+        assert (small_disk / "spool" / "acked.json").exists()
 
 
 async def _answer(request):
