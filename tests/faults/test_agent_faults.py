@@ -23,6 +23,17 @@ from tests.support.pipeline import read_batches
 pytestmark = [pytest.mark.slow, pytest.mark.kafka]
 
 ROWS = 12_000
+_STARTED = []
+
+
+@pytest.fixture(autouse=True)
+def no_agent_is_left_behind():
+    yield
+    while _STARTED:
+        process = _STARTED.pop()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +66,7 @@ class Agent:
                 text=True,
                 start_new_session=True,
             )
+        _STARTED.append(self.process)
         return self
 
     def ready(self):
