@@ -11,6 +11,8 @@ from pathlib import Path
 
 from burstwatch.broker import server
 
+log = logging.getLogger(__name__)
+
 _DESCRIPTION = """A single-node Kafka-protocol broker for one machine, so that Burstwatch runs without a Kafka.
 
 Speaks plain Kafka to every client: an existing Kafka replaces it by address alone. Records are kept in
@@ -65,6 +67,8 @@ async def _run(host: str, port: int, data: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
 
     def on_ready(bound: int) -> None:
+        if host not in {"localhost", "::1"} and not host.startswith("127."):
+            log.warning("event=open_to_others host=%s reason='no login: whoever reaches it reads and writes'", host)
         facts = {"bootstrap_servers": f"{host}:{bound}", "port": bound}
         print(json.dumps({"event": "ready", "component": "broker", **facts}), flush=True)
 

@@ -95,36 +95,34 @@ def create_topic(
     bootstrap_servers: str, *, partitions: int = 1, configs: dict[str, str] | None = None, name: str = ""
 ) -> str:
     """Create a topic and return its name (a unique one if none is given), when it can be written to."""
-    from kafka import KafkaAdminClient
+    from tests.support.kafka_wire import Wire, message
 
-    topic = name or unique("topic")
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    try:
-        wanted = {"num_partitions": partitions, "replication_factor": 1, "configs": configs or {}}
-        admin.create_topics({topic: wanted})
-        await_partitions(bootstrap_servers, topic, partitions)
-    finally:
-        admin.close()
+    topic, wanted = name or unique("topic"), message("CreateTopicsRequest").CreatableTopic
+    own = [wanted.CreatableTopicConfig(name=key, value=value) for key, value in (configs or {}).items()]
+    fields = {"num_partitions": partitions, "replication_factor": 1, "assignments": [], "configs": own}
+    with Wire(bootstrap_servers) as wire:
+        answer = wire.ask("CreateTopics", 5, topics=[wanted(name=topic, **fields)], timeout_ms=10_000)
+    if answer.topics[0].error_code:
+        raise RuntimeError(f"topic {topic} was not created: {answer.topics[0]}")
+    await_partitions(bootstrap_servers, topic, partitions)
     return topic
 
 
 def await_partitions(bootstrap_servers: str, topic: str, partitions: int) -> None:
     """Return when every partition answers: a real Kafka says "created" a moment before it is."""
-    from kafka import KafkaConsumer, TopicPartition
-    from kafka.errors import KafkaError
+    from tests.support.kafka_wire import Wire, message
 
-    wanted = [TopicPartition(topic, partition) for partition in range(partitions)]
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers)
+    wanted = message("ListOffsetsRequest").ListOffsetsTopic
+    indexes = [
+        wanted.ListOffsetsPartition(partition_index=i, current_leader_epoch=-1, timestamp=-1) for i in range(partitions)
+    ]
     deadline = time.monotonic() + 20
-    try:
+    with Wire(bootstrap_servers) as wire:
         while True:
-            try:
-                consumer.end_offsets(wanted)
-            except KafkaError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-            else:
+            asked = [wanted(name=topic, partitions=indexes)]
+            answer = wire.ask("ListOffsets", 5, replica_id=-1, isolation_level=0, topics=asked)
+            if not any(partition.error_code for partition in answer.topics[0].partitions):
                 return
-    finally:
-        consumer.close()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"topic {topic} has not its {partitions} partitions: {answer.topics[0]}")
+            time.sleep(0.02)
