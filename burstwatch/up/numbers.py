@@ -85,7 +85,7 @@ def read_numbers(text: str) -> Numbers:
         dead_letters=page.total("burstwatch_dead_letters_total"),
         missing=page.total("burstwatch_missing_messages"),
         late=page.total("burstwatch_late_events_total"),
-        dropped=page.total("burstwatch_agent_dropped_events_total"),
+        dropped=page.total("burstwatch_agent_dropped_events"),
         offsets=page.offsets("burstwatch_source_offset"),
     )
 
