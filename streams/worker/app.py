@@ -24,6 +24,7 @@ from streams.worker.outbox import Parcel
 
 TABLE = "state"
 SNAPSHOT_SHARE = 10  # a snapshot round may take a tenth of the time
+SNAPSHOT_REST_MAX_S = 5.0  # but a round that waited out a broker's absence must not be paid for with minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ class StreamWorker:
             started_s = time.monotonic()
             await self.flow.snapshot()
             took_s = time.monotonic() - started_s
-            rest_s = max(self.settings.snapshot_interval_s - took_s, took_s * (SNAPSHOT_SHARE - 1))
+            share_s = min(took_s * (SNAPSHOT_SHARE - 1), SNAPSHOT_REST_MAX_S)
+            rest_s = max(self.settings.snapshot_interval_s - took_s, share_s)
             await asyncio.sleep(max(rest_s, 0.01))
 
     # -- what the flow may do to Kafka
