@@ -5,11 +5,13 @@ proxies and compression are the client's and the server's business alone.
 """
 
 import asyncio
+import logging
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 
 import aiohttp
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -19,6 +21,11 @@ from collector.sources.exchange import Clock, Exchange, Telling
 from collector.sources.openai import is_generation
 from collector.sources.outcome import CLIENT_GONE, CONNECTION_LOST, TIMED_OUT
 from collector.sources.session_tag import session_tag
+
+log = logging.getLogger(__name__)
+# The server library logs the very bytes it could not parse: part of a prompt, or an API key.
+_SILENT = logging.Logger("unheard")
+_SILENT.disabled = True
 
 CONNECT_TIMEOUT_S = 5.0
 # Below the 5 s after which uvicorn closes idle connections: a POST is never sent into a closing one.
@@ -39,6 +46,18 @@ _HOP_BY_HOP = frozenset(
 _NOT_FORWARDED = frozenset({"host", "expect"})  # the client library sets Host; we answer Expect ourselves
 _NO_AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _READ_REST_S = 1.0
+_HEADER_BYTES_MAX = 16 * 1024  # of one header line; the library's 8 KiB refuses long tokens that engines take
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
+
+
+class _Relayed(web.StreamResponse):
+    """A response with the upstream's headers only: the library would add a Content-Type and name itself."""
+
+    async def _prepare_headers(self) -> None:
+        absent = [name for name in ("Content-Type", "Server") if name not in self.headers]
+        await super()._prepare_headers()
+        for name in absent:
+            self.headers.pop(name, None)
 
 
 class ProxySource:
@@ -65,7 +84,15 @@ class ProxySource:
     async def run(self, emit: Emit, ready: Callable[[], None]) -> None:
         """Serve until cancelled."""
         self._telling = Telling(emit=emit, clock=self._clock, source=self.name, node=self._node)
-        server = web.Server(self._handle, handler_cancellation=True, access_log=None, auto_decompress=False)
+        server = web.Server(
+            self._handle,
+            handler_cancellation=True,
+            access_log=None,
+            logger=_SILENT,
+            auto_decompress=False,
+            max_line_size=_HEADER_BYTES_MAX,
+            max_field_size=_HEADER_BYTES_MAX,
+        )
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         self._client = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=UPSTREAM_KEEPALIVE_S),
@@ -73,6 +100,8 @@ class ProxySource:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
+            max_line_size=_HEADER_BYTES_MAX,
+            max_field_size=_HEADER_BYTES_MAX,
         )
         try:
             await self._runner.setup()
@@ -108,12 +137,19 @@ class ProxySource:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if not request.raw_path.startswith("/") or request.method == "CONNECT":
             return web.Response(status=400, text="only origin-form requests are proxied\n")
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return web.Response(status=501, text="WebSocket is not proxied; connect to the upstream itself\n")
         exchange = self._exchange(request)
         self._open += 1
         try:
             return await self._forward(request, exchange)
         except asyncio.CancelledError:
             exchange.ended(CLIENT_GONE)
+            raise
+        except Exception as error:
+            # The type only: the text could quote what passed through. The client gets a 500, or a broken end.
+            log.warning("event=proxy_failed source=%s error=%s", self.name, type(error).__name__)
+            exchange.ended(CONNECTION_LOST, status=500)
             raise
         finally:
             self._open -= 1
@@ -157,9 +193,7 @@ class ProxySource:
         exchange.submitted()
         encoded = upstream.headers.get("Content-Encoding", "identity").lower() != "identity"
         exchange.answered(upstream.status, upstream.headers.get("Content-Type", ""), encoded=encoded)
-        response = web.StreamResponse(
-            status=upstream.status, reason=upstream.reason, headers=end_to_end(upstream.headers)
-        )
+        response = _Relayed(status=upstream.status, reason=upstream.reason, headers=end_to_end(upstream.headers))
         try:
             await response.prepare(request)
             while chunk := await self._read(request, exchange, upstream):
@@ -178,9 +212,7 @@ class ProxySource:
         except (aiohttp.ClientError, OSError, TimeoutError):
             self._upstream_errors += 1
             exchange.ended(CONNECTION_LOST)
-            # The client must see the same broken end: no last chunk, the connection closed.
-            if request.transport is not None:
-                request.transport.close()
+            _break_off(request)
             raise ConnectionResetError from None
 
     async def _unreachable(self, request: web.BaseRequest, exchange: Exchange, error: Exception) -> web.StreamResponse:
@@ -208,6 +240,17 @@ def end_to_end(headers: CIMultiDictProxy[str], also_without: frozenset[str] = fr
     named = {name.strip().lower() for value in headers.getall("Connection", ()) for name in value.split(",")}
     without = _HOP_BY_HOP | also_without | named
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in without)
+
+
+def _break_off(request: web.BaseRequest) -> None:
+    """Let the client see the same broken end: no last chunk, the connection closed."""
+    transport = request.transport
+    if transport is None:
+        return
+    if request.version < HttpVersion11:  # to such a client (nginx by default) a closed connection is a good end
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        transport.abort()
+    transport.close()
 
 
 async def _body(request: web.BaseRequest, exchange: Exchange) -> AsyncIterator[bytes]:
