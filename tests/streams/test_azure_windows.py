@@ -41,5 +41,7 @@ def test_every_window_of_the_azure_trace_equals_brute_force():
 
     assert state.totals[key].arrivals == 8819
     assert state.totals[key].request_tokens == sum(row.request_tokens for row in rows)
-    assert [e.state for e in outputs if isinstance(e, Episode)] == ["onset", "end"]
+    episodes = [e for e in outputs if isinstance(e, Episode)]
+    assert [e.state for e in episodes] == ["onset", "end"] * 19  # the trace is bursty through and through: gap CV 13
+    assert min(e.peak_rate / e.baseline_rate for e in episodes if e.state == "end") > 3
     assert state.latest == {}  # an hour after its end the longest window is empty

@@ -59,6 +59,25 @@ def test_bursts_are_found_within_seconds_where_they_are(rate, factor, within_s, 
     assert 50 <= lasted[len(lasted) // 2] <= 75
 
 
+@pytest.mark.parametrize("warmup_s", [30, 300])
+def test_bursts_that_come_every_minute_do_not_teach_the_detector_to_ignore_them(warmup_s):
+    starts = list(range(90, 1700, 75))
+    counts = traffic(5, 1800, 11, dict.fromkeys(starts, (12, 7)))
+    episodes, detector = detect(counts, AnalysisSettings(burst_warmup_s=warmup_s))
+    onsets = [e for e in episodes if e.state == "onset"]
+    due = [s for s in starts if s >= warmup_s]
+    delays = [e.detected // SECOND - FIRST - s for e, s in zip(onsets, due, strict=True)]
+    assert all(0 < delay <= 4 for delay in delays)
+    assert detector.status.baseline_rate == pytest.approx(5, rel=0.2)
+
+
+def test_a_burst_in_the_warm_up_is_neither_told_nor_learned():
+    counts = [*traffic(5, 120, 3), *[60] * 20, *traffic(5, 400, 4), *[40] * 5, *traffic(5, 60, 5)]
+    episodes, _ = detect(counts)
+    assert [e.onset // SECOND - FIRST for e in episodes if e.state == "onset"] == [540]
+    assert episodes[0].baseline_rate == pytest.approx(5, rel=0.2)
+
+
 def test_an_episode_counts_its_arrivals_and_its_peak():
     counts = [2] * 1000 + [40] * 20 + [2] * 60
     (onset, end), _ = detect(counts)
@@ -148,15 +167,21 @@ def test_seconds_left_out_were_silent(counts):
 
 
 def scores(counts: list[int], eps: float = 0.1) -> list[float | None]:
-    """The score path as reference/statistics.md 3.1 defines it, written down a second time."""
+    """The score path as its rules define it (statistics.md 3.1 and the mask), written down a second time."""
     m, phi, k, path = None, 1.0, 0, []
+    burst, quiet = False, 0
     for i in range(len(counts)):
         n10 = sum(counts[max(i - 9, 0) : i + 1])
         if m is None:
             path.append(None)
         else:
             path.append(2 * (sqrt(n10 + 3 / 8) - sqrt(m + 3 / 8)) / sqrt(phi + eps**2 * m))
-        if (FIRST + i) % 10 == 9 and i >= 9:
+            burst = burst or (path[-1] >= 4 and k > 6)
+            quiet = quiet + 1 if path[-1] < 2 else 0
+            burst = burst and quiet < 30
+        if (FIRST + i) % 10 == 9 and i >= 9 and burst and n10 >= 2 * m:
+            m += (1 - exp(-10 / 900)) * sqrt(phi * max(m, 0.3))
+        elif (FIRST + i) % 10 == 9 and i >= 9:
             k += 1
             if m is None:
                 m = max(float(n10), 0.5)
