@@ -47,6 +47,30 @@ def test_recorded_events_end_up_in_the_same_file_they_came_from(tmp_path):
     assert _rows(source) == _rows(tmp_path / "o" / "trace.csv")
 
 
+@pytest.mark.kafka
+def test_an_existing_kafka_replaces_the_embedded_broker(tmp_path, kafka):
+    source = tmp_path / "in.csv"
+    with source.open("w", newline="") as out:
+        out.write(WORKLOAD)
+        out.writelines(f"{i * 0.37:.2f},,{i % 5},ChatGPT,{i},{i % 11},{i + i % 11},API log\n" for i in range(300))
+    args = (
+        "--events",
+        str(source),
+        "--speed",
+        "max",
+        "--kafka",
+        kafka,
+        "--service",
+        "own",
+        "--out",
+        str(tmp_path / "o"),
+    )
+    done = run_cli("up", *args, timeout_s=110)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert _rows(source) == _rows(tmp_path / "o" / "trace.csv")
+    assert not (tmp_path / "o" / "state" / "broker").exists()
+
+
 def test_a_second_run_keeps_the_first_ones_files(tmp_path):
     source = tmp_path / "in.csv"
     source.write_text(WORKLOAD + "1,a,1,GPT-4,1,1,2,Conversation log\n")

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from burstwatch.up.processes import Part, free_port, start, stop, wait_ready
-from tests.support.pipeline import AZURE, Pipeline, end_offsets
+from tests.support.pipeline import AZURE, Pipeline, end_offsets, generated_trace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
@@ -17,10 +17,9 @@ SPEED = 120.0  # 3,436 s of recording in 29 s
 
 
 @pytest.fixture(scope="module")
-def real_trace():
-    if not AZURE.exists():
-        pytest.skip(f"real trace not here: {AZURE}")
-    return AZURE
+def real_trace(tmp_path_factory):
+    """The real Azure trace where it is at hand, else one of our own making."""
+    return AZURE if AZURE.exists() else generated_trace(tmp_path_factory.mktemp("trace"), 3400)
 
 
 class Broker:
@@ -82,7 +81,7 @@ def _comparable(result, pipe):
 
 def _assert_same(undisturbed, result, pipe):
     ended = _comparable(result, pipe)
-    assert undisturbed["count"] == ended["count"] == 8819
+    assert undisturbed["count"] == ended["count"] > 5000
     assert undisturbed["rows"] == ended["rows"]
     assert undisturbed["counters"] == ended["counters"]
     assert undisturbed["windows"].keys() == ended["windows"].keys()
