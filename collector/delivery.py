@@ -109,7 +109,7 @@ class Delivery:
     def restart(self) -> int:
         """Forget what is in flight. Returns the sequence number to read on behind."""
         self._window.clear()
-        self._results.clear()
+        self._results = deque()  # a new one: answers of the producer thrown away may still come, and mean nothing
         self._messages = self._bytes = 0
         self._spooled = self.acked.state.spooled
         return self.acked.seq

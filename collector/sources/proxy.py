@@ -24,7 +24,7 @@ from collector.sources.session_tag import session_tag
 
 log = logging.getLogger(__name__)
 # The server library logs the very bytes it could not parse: part of a prompt, or an API key.
-_SILENT = logging.Logger("unheard")
+_SILENT = logging.getLogger(f"{__name__}.unheard")
 _SILENT.disabled = True
 
 CONNECT_TIMEOUT_S = 5.0

@@ -52,7 +52,10 @@ def lock(folder: Path, *, wait_s: float) -> int:
 
     Waits ``wait_s`` for the last children of a killed agent. Raises ``OperatorError`` if another agent has it.
     """
-    descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise OperatorError(f"cannot write in spool_dir {folder}: {error.strerror}") from None
     deadline = time.monotonic() + wait_s
     while True:
         try:
@@ -73,7 +76,9 @@ def replace(path: Path, content: bytes, *, durable: bool) -> None:
     aside = path.with_name(f".{path.name}.tmp")
     descriptor = os.open(aside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, content)
+        left = memoryview(content)
+        while left:  # a disk that is nearly full takes a part, without an error
+            left = left[os.write(descriptor, left) :]
         if durable:
             os.fsync(descriptor)
     finally:

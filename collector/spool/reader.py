@@ -4,7 +4,7 @@ import os
 from itertools import pairwise
 from pathlib import Path
 
-from collector.spool.folder import segments
+from collector.spool.folder import segment_path, segments
 from collector.spool.framing import Record, next_record
 
 _CHUNK_BYTES = 1 << 20
@@ -24,8 +24,9 @@ class SpoolReader:
         self.skipped_bytes = 0
         self._first = -1  # first sequence number of the open segment
         self._file = -1
-        self._data = b""
-        self._offset = 0
+        self._data = b""  # what was read of the open segment, from _base on
+        self._base = 0
+        self._offset = 0  # within _data: behind the last record taken
         self._scanned = after  # the last sequence number met in the open segment, given out or not
         self._left_behind = False
 
@@ -41,13 +42,15 @@ class SpoolReader:
         return None
 
     def _next_in_segment(self, *, final: bool) -> Record | None:
-        """Return the next record of the open segment; None at its end, having closed it if a newer one exists."""
+        """Return the next record of the open segment; None at its end, having closed it if another one follows."""
         self._left_behind = False
         while True:
             record = next_record(self._data, self._offset, self._scanned, final=False)
             if isinstance(record, Record):
                 return self._take(record)
-            newer = self._newer_exists()  # asked before reading to the end: then nothing can follow any more
+            replaced = self._replaced()
+            # Asked before reading to the end: then nothing can follow any more.
+            newer = replaced or self._newer_exists()
             if self._fill():
                 continue
             record = next_record(self._data, self._offset, self._scanned, final=final or newer)
@@ -57,6 +60,9 @@ class SpoolReader:
                 self.skipped_bytes += len(self._data) - self._offset
                 self._close()
                 self._left_behind = True
+                self._first -= replaced  # then the same name comes next once more
+            else:
+                self._forget_tail()
             return None
 
     def rewind(self, after: int) -> None:
@@ -86,11 +92,25 @@ class SpoolReader:
         return record
 
     def _fill(self) -> bool:
-        chunk = os.read(self._file, _CHUNK_BYTES)
+        chunk = os.pread(self._file, _CHUNK_BYTES, self._base + len(self._data))
         if chunk:
             self._data = self._data[self._offset :] + chunk
+            self._base += self._offset
             self._offset = 0
         return bool(chunk)
+
+    def _forget_tail(self) -> None:
+        """Read an unfinished record afresh next time: its writer may take it back and write another one."""
+        self._base += self._offset
+        self._data, self._offset = b"", 0
+
+    def _replaced(self) -> bool:
+        """True if the open segment's name belongs to another file now: its writer gave this one up."""
+        try:
+            named = segment_path(self._folder, self._first).stat()
+        except OSError:
+            return False
+        return not os.path.samestat(named, os.fstat(self._file))
 
     def _open_next(self) -> bool:
         found = segments(self._folder)
@@ -106,7 +126,7 @@ class SpoolReader:
                 return False
             self._first = first
             self._scanned = first - 1
-            self._data, self._offset = b"", 0
+            self._data, self._base, self._offset = b"", 0, 0
             return True
         return False
 

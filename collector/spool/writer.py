@@ -2,12 +2,13 @@
 
 One ``write()`` per record, ``fdatasync`` in the background (a power cut costs at most that interval), a new file
 at every start and every ``segment_bytes``, and never more than ``bytes_max`` on disk. Full or failing disks are
-refusals, not errors: the caller keeps the record and tries again.
+refusals, not errors: the caller keeps the record and tries again. Records whose sync failed are written again.
 """
 
 import logging
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from collector.spool.acked import load_acked
@@ -40,7 +41,8 @@ class SpoolWriter:
         self._file = -1
         self._offset = 0
         self._guard = threading.Lock()  # the file may not be closed under a running fdatasync
-        self._dirty = False
+        self._unsynced: list[tuple[int, bytes]] = []  # seq and record, of at most one segment
+        self._sync_failed = False
         self._stop = threading.Event()
         self._syncer = threading.Thread(target=self._sync_forever, name="spool-sync", daemon=True)
         self._syncer.start()
@@ -53,6 +55,8 @@ class SpoolWriter:
             if self._used + len(record) > self._bytes_max:
                 raise SpoolRefused("spool_max_bytes reached")
         try:
+            if self._sync_failed:
+                self._rewrite()
             if self._file < 0 or self._offset + len(record) > self._segment_bytes:
                 self._roll()
             self._write(record)
@@ -60,24 +64,63 @@ class SpoolWriter:
             raise SpoolRefused(f"disk: {error.strerror}") from None
         self._seq += 1
         self._used += len(record)
-        self._dirty = True
+        self._unsynced.append((self._seq, record))
         self.state = state
 
     def close(self) -> None:
         """Sync and close. Safe to call twice."""
         self._stop.set()
         self._syncer.join()
+        try:
+            self._leave_file()
+        except OSError as error:
+            log.warning("event=spool_not_synced error=%s", error.strerror)
+        self._close_file()
+
+    def _leave_file(self) -> None:
         self._sync()
+        if self._sync_failed:
+            self._rewrite()
+            self._sync()
+        if self._sync_failed:
+            log.warning("event=spool_not_synced effect=durable_only_against_kills")
+        self._unsynced.clear()
+        self._sync_failed = False
         self._close_file()
 
     def _roll(self) -> None:
-        self._sync()
-        self._close_file()
+        self._leave_file()
         path = segment_path(self._folder, self._seq + 1)
         # Not O_EXCL: a segment whose first write was refused is empty, and is taken over here.
         self._file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self._offset = 0
         sync_folder(self._folder)
+
+    def _rewrite(self) -> None:
+        """Write the records whose sync failed into a new file, which takes the place behind the synced ones.
+
+        Never a second sync of the same file: the kernel reports a failed write-back once and forgets it. The new
+        one is synced in its turn. A reader that has met some of these records skips them. Raises ``OSError``, and
+        then nothing has changed.
+        """
+        path = segment_path(self._folder, self._unsynced[0][0])
+        aside = path.with_name(f".{path.name}.tmp")
+        flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(aside, flags, 0o600)
+        try:
+            content = memoryview(b"".join(record for _, record in self._unsynced))
+            size = len(content)
+            while content:
+                content = content[os.write(descriptor, content) :]
+            aside.replace(path)
+        except OSError:
+            os.close(descriptor)
+            aside.unlink(missing_ok=True)
+            raise
+        self._close_file()
+        self._file, self._offset = descriptor, size
+        self._sync_failed = False
+        self._used = size_bytes(self._folder)
 
     def _write(self, record: bytes) -> None:
         view = memoryview(record)
@@ -95,6 +138,7 @@ class SpoolWriter:
             os.lseek(self._file, self._offset, os.SEEK_SET)
         except OSError:
             self._close_file()  # the next append starts a new segment; the reader skips the torn record
+            self._sync_failed = bool(self._unsynced)
 
     def _close_file(self) -> None:
         with self._guard:
@@ -108,15 +152,16 @@ class SpoolWriter:
 
     def _sync(self) -> None:
         with self._guard:
-            if not self._dirty or self._file < 0:
+            count = len(self._unsynced)
+            if not count or self._file < 0 or self._sync_failed:
                 return
-            self._dirty = False
             try:
                 os.fdatasync(self._file)
             except OSError as error:
-                # Never retry on the same descriptor: the kernel has forgotten what failed.
-                log.warning("event=spool_sync_failed error=%s effect=durable_only_against_kills", error.strerror)
-                self._offset = self._segment_bytes
+                log.warning("event=spool_sync_failed error=%s records=%d", error.strerror, count)
+                self._sync_failed = True
+            else:
+                del self._unsynced[:count]
 
 
 def recover(folder: Path) -> tuple[int, State]:
@@ -148,5 +193,6 @@ def _last_state(first: int, path: Path) -> tuple[int, State] | None:
             log.warning("event=spool_record_unreadable seq=%d", record.seq)
     if offset < len(data):
         log.warning("event=spool_torn_tail file=%s bytes=%d", path.name, len(data) - offset)
-        os.truncate(path, offset)
+        with suppress(OSError):  # only tidiness: the next record begins a file of its own, readers skip the rest
+            os.truncate(path, offset)
     return last

@@ -70,7 +70,9 @@ def test_a_failure_calls_for_a_new_start_behind_what_is_acked():
     assert isinstance(delivery.collect(), OSError)
     assert delivery.restart() == 1
     assert delivery.in_flight == 0
-    second(None)  # a late answer of the old producer means nothing any more
+    second(None)  # late answers of the old producer mean nothing any more
+    third(OSError("thrown away"))
+    assert delivery.collect() is None
     delivery.put(2, flush_of(3, 2), 9.0)
     delivery.collect()
     assert (delivery.acked.seq, delivery.acked.sent) == (1, 1)

@@ -1,4 +1,4 @@
-"""The proxy at the level of bytes: what is unusual passes as it is, what is malformed is refused and not written down."""
+"""The proxy, byte by byte: the unusual passes as it is, the malformed is refused and written nowhere."""
 
 import asyncio
 import contextlib
