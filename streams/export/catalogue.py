@@ -118,6 +118,11 @@ PIPELINE = (
     _counter("future_events_total", ("service",), "Events too far ahead of the watermark to be kept.", "events"),
     _gauge("agent_dropped_events", ("service",), "Events the agents say they had to drop.", "events"),
     _gauge("watermark_timestamp_seconds", ("service",), "Event time up to which all is known (Unix).", "seconds"),
+    _counter(
+        "event_time_set_back_total",
+        ("service",),
+        "Times event time was set back: a clock had been far ahead, windows started anew.",
+    ),
     _gauge("source_offset", ("topic", "partition"), "Next offset to apply, as of the last snapshot."),
     _gauge("partitions_owned", (), "Partitions of llm.requests this worker has."),
     _counter("dead_letters_total", ("topic", "reason"), "Messages that could not be used.", "messages"),

@@ -47,6 +47,7 @@ def service_counters(state: ServiceState) -> Counters:
         _sample("burst_episodes_total", (name,), state.burst.episodes_total),
         _sample("duplicate_messages_total", (name,), ledger.duplicates),
         _sample("future_events_total", (name,), ledger.future),
+        _sample("event_time_set_back_total", (name,), ledger.set_back),
         *(_sample("late_events_total", (name, path), n) for path, n in ledger.late.items()),
     ]
     for key, totals in state.totals.items():

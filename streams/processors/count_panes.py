@@ -5,7 +5,7 @@ per column). When event time has passed a pane it is closed into a row of a ring
 its detail stays for the allowed lateness, so that a late event amends counts and their squares exactly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,9 @@ ARRIVALS, SQUARES_1S, SQUARES_10S, COMPLETIONS, FAILURES, REQUEST_TOKENS, RESPON
 _ADDITIVE = (ARRIVALS, COMPLETIONS, FAILURES, REQUEST_TOKENS, RESPONSE_TOKENS)
 _SECONDS = slice(0, 10)  # rows of an open pane: arrivals in each second, then the four of a completion
 _ENDED = slice(10, 14)
+_EVENTS = slice(0, 11)  # arrivals and completions
 _DENSE = 64
+_PANES_AT_ONCE = 512  # one message may hold 100,000 panes; a table of all of them would take a gigabyte
 
 
 class CountPanes:
@@ -36,27 +38,28 @@ class CountPanes:
         self._ring = PaneRing(fields=7, columns=columns, keep=keep, dtype=np.int64)
         self._open: dict[int, Ints] = {}
         self._amendable: set[int] = set()  # closed panes whose detail is still in _open
+        self._evicted: tuple[int, int] | None = None
         self._newest = -keep - 1  # newest closed pane with anything in it
         self.closed_to = 0  # panes below are closed
 
     def add_arrivals(self, times: Ints, columns: NDArray[np.intp]) -> None:
         """Count arrivals at ``times`` (us)."""
-        if len(times):
-            panes, place = _places(times)
-            second = times // SECOND_US % 10
-            flat = (place * 10 + second) * self._columns + columns
+        for part in _parts(times):
+            panes, place = _places(times[part])
+            second = times[part] // SECOND_US % 10
+            flat = (place * 10 + second) * self._columns + columns[part]
             size = len(panes) * 10 * self._columns
             counts = np.bincount(flat, minlength=size).reshape(len(panes), 10, self._columns)
             self._merge(panes, _SECONDS, counts)
 
     def add_completions(self, times: Ints, columns: NDArray[np.intp], values: Sequence[NDArray[Any]]) -> None:
         """Count completions ended at ``times``; ``values``: failed or not, request and response tokens."""
-        if len(times):
-            panes, place = _places(times)
-            flat = place * self._columns + columns
+        for part in _parts(times):
+            panes, place = _places(times[part])
+            flat = place * self._columns + columns[part]
             size = len(panes) * self._columns
             sums = [np.bincount(flat, minlength=size)]
-            sums += [np.bincount(flat, value, size).astype(np.int64) for value in values]
+            sums += [np.bincount(flat, value[part], size).astype(np.int64) for value in values]
             stacked = np.stack(sums).reshape(4, len(panes), self._columns)
             self._merge(panes, _ENDED, stacked.transpose(1, 0, 2))
 
@@ -72,13 +75,24 @@ class CountPanes:
                 self._amendable.add(pane)
                 self._fill(pane)
 
+        self._shed()
+
+    def _shed(self) -> None:
+        """Keep the store bounded: drop the panes furthest ahead, and remember which."""
+        if len(self._open) > OPEN_PANES_MAX:
+            panes = sorted(self._open)[OPEN_PANES_MAX:]
+            events = sum(int(self._open.pop(pane)[_EVENTS].sum()) for pane in panes)
+            first, before = self._evicted or (panes[0], 0)
+            self._evicted = (min(first, panes[0]), before + events)
+
     def evict_future(self) -> tuple[int, int] | None:
-        """Keep the store bounded: drop the panes furthest ahead. Returns (first pane dropped, events) if any."""
-        if len(self._open) <= OPEN_PANES_MAX:
-            return None
-        panes = sorted(self._open)[OPEN_PANES_MAX:]
-        events = sum(int(self._open.pop(pane)[:11].sum()) for pane in panes)
-        return panes[0], events
+        """Return (first pane, events) of what had to be dropped since the last call, if anything."""
+        evicted, self._evicted = self._evicted, None
+        return evicted
+
+    def unclosed(self) -> int:
+        """Return how many events lie in panes not yet closed."""
+        return sum(int(detail[_EVENTS].sum()) for pane, detail in self._open.items() if pane >= self.closed_to)
 
     def next_open(self) -> int | None:
         """Return the earliest pane not yet closed that has counts."""
@@ -166,6 +180,19 @@ class CountPanes:
         padding = ((0, 0), (0, 0), (1, self._columns - details.shape[2] - 1))
         self._open = dict(zip(panes, np.pad(details, padding).astype(np.int64), strict=True))
         self._amendable = {pane for pane in panes if pane < self.closed_to}
+
+
+def _parts(times: Ints) -> Iterator[Any]:
+    """Yield indices that cut ``times``, earliest first, so that a part touches few panes; nothing if empty."""
+    if not len(times):
+        return
+    pane = times // PANE_US
+    if int(pane.max()) - int(pane.min()) < _PANES_AT_ONCE:
+        yield slice(None)
+        return
+    by = np.argsort(pane, kind="stable")
+    new = np.diff(pane[by], prepend=pane[by[0]]) > 0
+    yield from np.split(by, np.flatnonzero(new)[_PANES_AT_ONCE - 1 :: _PANES_AT_ONCE])
 
 
 def _places(times: Ints) -> tuple[Ints, Ints]:

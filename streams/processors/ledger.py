@@ -19,6 +19,7 @@ class Ledger:
         future: events beyond the bounded store of what lies ahead of the watermark (only in totals).
         dropped_by_agents: events the agents say they had to drop.
         watermark: event time up to which everything is known (us); None before the first promise.
+        set_back: times event time was set back, because it had run ahead of every agent (a broken clock).
         agents: agents that take part in the watermark; ``agents_idle`` lag too far and do not hold it back.
     """
 
@@ -31,5 +32,6 @@ class Ledger:
     future: int
     dropped_by_agents: int
     watermark: int | None
+    set_back: int
     agents: int
     agents_idle: int

@@ -3,10 +3,19 @@
 Delivery is at least once: a message is known by (agent, boot, seq). Per boot we keep the highest seq and the gaps
 below it; a late re-send fills its gap, anything else below the highest is a duplicate.
 
-Event time moves only by watermarks, and only forward: it is the least promise over the agents, each agent
-speaking through its newest boot. Two things may not hold it back for more than ``PATIENCE_US`` of event time:
-an agent that lags behind the furthest (it is idle), and a gap in a boot's messages. While such a gap is younger
-than that, the promise made above it does not count: what is missing may still come, and is then not late.
+Event time moves only by watermarks, and forward unless a clock was broken: it is the least promise over the
+agents, each agent speaking through its newest boot. Two things may not hold it back for more than ``PATIENCE_US``
+of event time: an agent that lags behind the furthest (it is idle), and a gap in a boot's messages. While such a gap
+is younger than that, the promise made above it does not count: what is missing may still come, and is then not late.
+
+Clocks break. Promises are all there is to judge them by, so:
+- a promise more than ``LEAP_US`` ahead of event time is believed when its boot has said so twice in a row (a
+  recording may be silent for months; its windows only close one message later); while other agents stand at event
+  time, only when they have not gone on for ``PATIENCE_US`` of the leaper's time;
+- an agent's own later word counts: a boot that goes back by more than ``BACK_US``, or the next boot, takes the
+  promise back;
+- when that leaves no agent within ``BACK_US`` of event time, and they go on so for ``PATIENCE_US`` of their own
+  time, event time is set back to theirs. Less than that mends itself when their time catches up.
 
 Memory is bounded: ``BOOTS_MAX`` boots per agent, the oldest forgotten first, and ``AGENTS_MAX`` agents, the longest
 unheard forgotten first (their counts stay; a message of theirs re-sent after that would be taken for new);
@@ -17,6 +26,8 @@ as missing).
 from typing import Any
 
 PATIENCE_US = 30_000_000
+LEAP_US = 30 * 86_400_000_000
+BACK_US = 3_600_000_000  # the longest window
 BOOTS_MAX = 16
 AGENTS_MAX = 256
 GAPS_MAX = 256
@@ -25,7 +36,7 @@ GAPS_MAX = 256
 class Boot:
     """One run of one agent."""
 
-    __slots__ = ("anchor", "dropped", "gaps", "given_up", "high", "lost", "promised", "safe")
+    __slots__ = ("anchor", "doubted", "dropped", "gaps", "given_up", "high", "lost", "newest", "promised", "safe")
 
     def __init__(self) -> None:
         self.high = -1  # highest seq applied
@@ -36,10 +47,13 @@ class Boot:
         self.safe: int | None = None  # the part of it that no gap puts in doubt
         self.anchor: int | None = None  # the first watermark received: patience counts from safe, else from here
         self.given_up = -1  # gaps up to this seq are not waited for any more
+        self.newest = True  # the message accepted last is the newest of all
+        self.doubted: tuple[int, int] | None = None  # a leap not yet believed, and where event time stood
 
     def accept(self, seq: int) -> bool:
         """Note ``seq`` as applied; False if it was before."""
-        if seq > self.high:
+        self.newest = seq > self.high
+        if self.newest:
             if seq > self.high + 1:
                 self.gaps.append([self.high + 1, seq - 1])
                 if len(self.gaps) > GAPS_MAX:
@@ -57,6 +71,9 @@ class Boot:
     def promise(self, watermark: int | None) -> None:
         """Take over a message's watermark (already accepted)."""
         if watermark is not None:
+            if self.newest and watermark < (self.promised or 0) - BACK_US:
+                self.promised = self.safe = self.anchor = watermark  # it takes back what it said
+                self.given_up = self.high
             self.promised = max(watermark, self.promised or 0)
             self.anchor = watermark if self.anchor is None else self.anchor
         if self.promised is None or self.anchor is None:
@@ -91,6 +108,8 @@ class Sources:
 
     def __init__(self) -> None:
         self.watermark: int | None = None
+        self.set_back = 0  # times event time was set back
+        self._behind: int | None = None  # where the furthest agent stood when all were found far behind it
         self._agents: dict[str, dict[str, Boot]] = {}  # agents as last heard, boots as first seen
         self._promises: dict[str, int] = {}  # what each agent last promised, through its newest boot
         self._forgotten_missing = 0
@@ -123,17 +142,47 @@ class Sources:
         self._forgotten_dropped += boot.dropped
 
     def promise(self, agent: str, boot: str, watermark: int | None, dropped: int) -> int | None:
-        """Take over what an accepted message says; return the service's watermark, which never falls."""
+        """Take over what an accepted message says; return the service's watermark.
+
+        It falls only if event time had run ahead of every agent (see the top of this file).
+        """
         boots = self._agents[agent]
         known = boots[boot]
         known.dropped = max(known.dropped, dropped)
-        known.promise(watermark)
+        known.promise(None if watermark is None or self._leaps(agent, known, watermark) else watermark)
         if boot == next(reversed(boots)) and known.safe is not None:
             self._promises[agent] = known.safe
-        live = self._live()
-        if live and (self.watermark is None or min(live) > self.watermark):
-            self.watermark = min(live)
+        if live := self._live():
+            ran_ahead = self._ran_ahead(max(live))
+            if self.watermark is None or ran_ahead or min(live) > self.watermark:
+                self.watermark = min(live)
         return self.watermark
+
+    def _leaps(self, agent: str, known: Boot, watermark: int) -> bool:
+        """True if ``watermark`` is too far ahead of event time to be believed (yet)."""
+        here = self.watermark
+        if here is None or watermark - here <= LEAP_US:
+            known.doubted = None
+            return False
+        first, then = known.doubted or (watermark + 1, here)
+        if watermark < first or then != here:  # said for the first time, or the others have gone on since
+            known.doubted = (watermark, here)
+            return True
+        others = any(name != agent and here - at <= PATIENCE_US for name, at in self._promises.items())
+        return others and watermark - first <= PATIENCE_US
+
+    def _ran_ahead(self, furthest: int) -> bool:
+        """True if all agents are far behind event time and have gone on there for long enough."""
+        if self.watermark is None or furthest >= self.watermark - BACK_US:
+            self._behind = None
+            return False
+        if self._behind is None or furthest < self._behind:
+            self._behind = furthest
+        if furthest - self._behind <= PATIENCE_US:
+            return False
+        self._behind = None
+        self.set_back += 1
+        return True
 
     def _live(self) -> list[int]:
         if not self._promises:
@@ -168,6 +217,8 @@ class Sources:
         """Return the state as plain values."""
         return {
             "watermark": self.watermark,
+            "behind": self._behind,
+            "set_back": self.set_back,
             "forgotten": [self._forgotten_missing, self._forgotten_dropped],
             "promises": self._promises,
             # Lists, not objects: the order of agents and boots is part of the state.
@@ -180,7 +231,7 @@ class Sources:
     def load(cls, facts: dict[str, Any]) -> "Sources":
         """Return what ``dump`` described. Raises ``KeyError``, ``TypeError`` or ``ValueError``."""
         sources = cls()
-        sources.watermark = facts["watermark"]
+        sources.watermark, sources._behind, sources.set_back = (facts[n] for n in ("watermark", "behind", "set_back"))
         sources._forgotten_missing, sources._forgotten_dropped = facts["forgotten"]
         sources._promises = dict(facts["promises"])
         sources._agents = {

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.processors.sources import AGENTS_MAX, BOOTS_MAX, GAPS_MAX, PATIENCE_US, Sources
+from streams.processors.sources import AGENTS_MAX, BACK_US, BOOTS_MAX, GAPS_MAX, LEAP_US, PATIENCE_US, Sources
 from tests.support.service_messages import SECOND, START
 
 
@@ -118,9 +118,95 @@ def test_memory_is_bounded_and_what_is_forgotten_stays_counted():
     assert wire.send(1, agent="gappy") == "duplicate"  # given up: it can no longer be told apart
 
 
+HOUR = BACK_US // SECOND
+FAR = 2 * LEAP_US // SECOND
+
+
+def test_one_promise_of_a_broken_clock_is_not_believed():
+    wire = Wire()
+    wire.send(0, 10)
+    assert wire.send(1, FAR) == 10
+    assert wire.send(2, 11) == 11
+    assert wire.send(3, FAR) == 11  # not the second in a row
+    assert wire.send(4, 12) == 12
+    assert wire.sources.set_back == 0
+
+
+def test_a_recording_that_was_silent_for_months_goes_on_with_its_next_message():
+    wire = Wire()
+    wire.send(0, 10)
+    assert wire.send(1, FAR) == 10
+    assert wire.send(2, FAR) == FAR
+    assert wire.send(3, FAR + 5) == FAR + 5
+    assert wire.send(4, FAR + 5 + LEAP_US // SECOND) == FAR + 5 + LEAP_US // SECOND  # a month is no leap
+
+
+def test_an_agent_years_ahead_does_not_take_the_others_along_while_they_go_on():
+    wire = Wire()
+    wire.send(0, 0)
+    for i in range(1, 200):
+        wire.send(2 * i - 2, FAR + i, agent="broken")
+        wire.send(2 * i - 1, FAR + i, agent="broken")
+        assert wire.send(i, i) == i
+    assert wire.sources.live == 1
+    patience = PATIENCE_US // SECOND
+    assert wire.send(398, FAR + 200, agent="broken") == 199
+    assert wire.send(399, FAR + 200 + patience, agent="broken") == 199
+    assert wire.send(400, FAR + 201 + patience, agent="broken") == FAR + 201 + patience  # they have stopped
+
+
+def test_a_boot_whose_clock_was_set_right_sets_event_time_back_when_it_goes_on():
+    wire = Wire()
+    wire.send(0, 10)
+    assert wire.send(1, 10 + 2 * HOUR) == 10 + 2 * HOUR
+    assert wire.send(2, 12) == 10 + 2 * HOUR
+    assert wire.send(3, 12 + PATIENCE_US // SECOND) == 10 + 2 * HOUR
+    assert wire.sources.set_back == 0
+    assert wire.send(4, 13 + PATIENCE_US // SECOND) == 13 + PATIENCE_US // SECOND
+    assert wire.sources.set_back == 1
+    assert wire.send(5, 14 + PATIENCE_US // SECOND) == 14 + PATIENCE_US // SECOND
+
+
+def test_an_agent_restarted_with_the_right_time_sets_event_time_back():
+    wire = Wire()
+    assert wire.send(0, FAR) == FAR
+    wire.send(0, 0, agent="b")
+    assert wire.send(1, 40, agent="b") == FAR  # somebody still stands there
+    wire.send(0, 40, boot="2")
+    assert wire.send(2, 60, agent="b") == FAR
+    assert wire.send(3, 71, agent="b") == 71 or wire.sources.live == 1
+    assert wire.send(1, 72, boot="2") == 71
+    assert wire.sources.set_back == 1
+
+
+def test_a_single_word_from_the_past_changes_nothing():
+    wire = Wire()
+    wire.send(0, 3 * HOUR)
+    assert wire.send(1, 1) == 3 * HOUR
+    assert wire.send(2, 3 * HOUR + 1) == 3 * HOUR + 1
+    assert wire.send(3, 40) == 3 * HOUR + 1
+    wire.send(0, 3 * HOUR, agent="b")
+    assert wire.send(5, 3 * HOUR + 2) == 3 * HOUR + 1
+    assert wire.send(4, 100) == 3 * HOUR + 1  # fills a gap: an old word, not a new one
+    assert (wire.sources.live, wire.sources.set_back) == (2, 0)
+
+
+def test_lagging_by_less_than_the_longest_window_is_no_broken_clock():
+    wire = Wire()
+    wire.send(0, HOUR)
+    wire.send(0, 0, boot="2")
+    assert wire.send(1, 120, boot="2") == HOUR
+    assert wire.sources.set_back == 0
+
+
 @given(
     st.lists(
-        st.tuples(st.sampled_from("ab"), st.sampled_from("12"), st.integers(0, 12), st.none() | st.integers(0, 90)),
+        st.tuples(
+            st.sampled_from("ab"),
+            st.sampled_from("12"),
+            st.integers(0, 12),
+            st.none() | st.integers(0, 90) | st.sampled_from([4000, 4031, 4040, 9_000_000]),
+        ),
         max_size=60,
     ),
     st.integers(0, 60),

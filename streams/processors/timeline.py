@@ -1,0 +1,154 @@
+"""Panes, windows and bursts of one service: what happens as event time moves. Pure.
+
+When event time comes to W:
+
+- every second complete by W is shown to the burst detector; alerts do not wait for the hold;
+- every 10-s boundary E with E + hold <= W closes a pane: the arrivals before E are put in time order and become
+  gap sums, and every class active within the longest window gets a row of the windows ending at E; where the
+  longest window holds nothing at all there are no rows, and the boundaries are skipped at once.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from numpy.typing import NDArray
+
+from streams.processors.bursts import BurstDetector, TenSecondScore
+from streams.processors.count_panes import PANE_US, SECOND_US, CountPanes
+from streams.processors.ordered import OrderedArrivals
+from streams.processors.outputs import Episode, WindowRow, WindowStats
+from streams.processors.settings import PANE_S, AnalysisSettings
+from streams.processors.totals import ClassKey
+from streams.processors.windows import rows_at
+from streams.stats.gap_panes import GapPanes
+
+_COLUMNS_MIN = 4
+
+
+class Timeline:
+    """One service's event time.
+
+    Attributes:
+        counts: the counting path; ``ordered`` the ordered one.
+        detector: the burst detector.
+        latest: the rows of the newest boundary, by class; empty while the longest window is.
+    """
+
+    def __init__(self, service: str, settings: AnalysisSettings) -> None:
+        self._service = service
+        self._settings = settings
+        self._hold = settings.hold_s * SECOND_US
+        self._lengths = [window_s // PANE_S for window_s in settings.windows_s]
+        self._watched = 0  # the next second to be shown to the detector
+        self.latest: dict[ClassKey, WindowRow] = {}
+        self.detector: BurstDetector = TenSecondScore(service, settings)
+        self._build(_COLUMNS_MIN)
+
+    def _build(self, columns: int) -> None:
+        self._width = columns
+        self.counts = CountPanes(columns=columns, keep=self._lengths[-1])
+        self.ordered = OrderedArrivals(GapPanes(columns=columns, keep=self._lengths[-1]))
+
+    def make_room(self, used: int) -> None:
+        """Make room for ``used`` columns."""
+        if used > self._width:
+            self._width = _capacity(used)
+            self.counts.widen(self._width)
+            self.ordered.gaps.widen(self._width)
+
+    def shed(self) -> int:
+        """Drop what lies too far ahead to be kept; return how many events that were."""
+        if not (evicted := self.counts.evict_future()):
+            return 0
+        pane, events = evicted
+        self.ordered.drop_from(pane * PANE_US)
+        return events
+
+    def advance(
+        self, watermark: int, settled: int, fresh_from: int, classes: list[ClassKey]
+    ) -> Iterator[WindowRow | Episode]:
+        """Move event time to ``watermark``; yield the rows and episodes that become final, in order.
+
+        The order of arrivals is fixed up to ``settled``, counts from ``fresh_from`` on stay amendable;
+        ``classes`` are the columns from 1 on. To be consumed to its end before anything else is done: a message
+        that spans months of sparse traffic gives rise to millions of rows, which must not all be held at once.
+        """
+        target = settled // PANE_US  # the pane event time stands in, hold allowed for: those below close
+        while (pane := self._next_pane(target)) < target:
+            end = (pane + 1) * PANE_US
+            yield from self._watch(end + self._hold)
+            yield from self._close(pane, end, classes)
+        yield from self._watch(watermark)
+        self.ordered.settle(target, settled, lazily=True)
+        self.counts.forget_detail(fresh_from)
+
+    def start_over(self) -> tuple[list[Episode], int]:
+        """Forget everything about event time; return the end of a burst, and how many pending events went."""
+        pending = self.counts.unclosed()
+        self._build(self._width)
+        self._watched = 0
+        self.latest = {}
+        return self.detector.start_over(), pending
+
+    def _next_pane(self, target: int) -> int:
+        """Return the next pane to close; while the longest window is empty, skip to the next with counts."""
+        if self.counts.alive or self.counts.closed_to >= target:
+            return self.counts.closed_to
+        self.latest = {}
+        upcoming = self.counts.next_open()
+        self.counts.closed_to = target if upcoming is None else min(upcoming, target)
+        return self.counts.closed_to
+
+    def _close(self, pane: int, end: int, classes: list[ClassKey]) -> list[WindowRow]:
+        self.ordered.settle(pane, end - 1)
+        self.counts.close(pane)
+        gaps = self.ordered.gaps.sums(pane + 1, self._lengths)
+        counts = self.counts.sums(pane + 1, self._lengths)
+        sums = list(zip(counts, gaps, strict=True))
+        rows = rows_at(end, classes, sums, service=self._service, settings=self._settings)
+        self.latest = {(row.model, row.log_type): row for row in rows}
+        return rows
+
+    def _watch(self, until: int) -> list[Episode]:
+        """Show the detector every second that is complete at ``until`` (us)."""
+        stop = until // SECOND_US
+        if stop <= self._watched:
+            return []
+        found: list[Episode] = []
+        for pane in self.counts.panes_between(self._watched // PANE_S, -(-stop // PANE_S)):
+            start = max(pane * PANE_S, self._watched)
+            offset = pane * PANE_S
+            found += self.detector.feed(start, self.counts.seconds(pane)[start - offset : stop - offset])
+        self._watched = stop
+        return found + self.detector.feed(stop, ())
+
+    def dump(self, used: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the state of the first ``used`` columns as plain values and arrays."""
+        counts, count_arrays = self.counts.dump(used)
+        gaps_first, gap_arrays = self.ordered.dump(used)
+        facts = {
+            "watched": self._watched,
+            "bursts": self.detector.dump(),
+            "latest": list(self.latest.values()),
+            "counts": counts,
+            "gaps_first": gaps_first,
+            "width": self._width,
+        }
+        return facts, count_arrays | gap_arrays
+
+    def load(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        """Take over what ``dump`` gave. Raises ``LookupError``, ``TypeError``, ``ValueError``, ``AttributeError``."""
+        self._watched = facts["watched"]
+        self.detector.load(facts["bursts"])
+        self._build(facts["width"])
+        self.counts.load(facts["counts"], arrays)
+        self.ordered.load(facts["gaps_first"], arrays)
+        for row in facts["latest"]:
+            windows = {int(w): WindowStats(**stats) for w, stats in row.pop("windows").items()}
+            known = WindowRow(**row, windows=windows)
+            self.latest[(known.model, known.log_type)] = known
+
+
+def _capacity(used: int) -> int:
+    """Return how many columns to make room for: a power of two, so that growing is rare."""
+    return int(max(_COLUMNS_MIN, 1 << (used - 1).bit_length()))
