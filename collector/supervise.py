@@ -59,7 +59,7 @@ class Agent:
     ) -> None:
         self._config = config
         self._listeners = listeners
-        self._keep_open = (lock, *(sock.fileno() for sock in listeners.values()))
+        self._lock = lock
         fds = {name: sock.fileno() for name, sock in listeners.items()}
         self._setup = json.dumps({**setup, "listeners": fds}).encode() + b"\n"
         self._on_ready: Callable[[], None] | None = on_ready
@@ -141,7 +141,7 @@ class Agent:
             [sys.executable, "-P", "-m", f"collector.{child.name}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            pass_fds=self._keep_open,
+            pass_fds=self._inherited(child),
         )
         child.started_s = now_s
         child.rest = b""
@@ -151,6 +151,11 @@ class Agent:
         self._selector.register(stdout, selectors.EVENT_READ, child)
         if child is self._shipper and self._sidecar_over:
             self._order(child, b"drain\n")
+
+    def _inherited(self, child: _Child) -> tuple[int, ...]:
+        """Return the descriptors a child gets: only the sidecar serves, and not once draining has closed them."""
+        serving = self._listeners.values() if child is self._sidecar and not self._signals else ()
+        return (self._lock, *(listener.fileno() for listener in serving))
 
     def _order(self, child: _Child, line: bytes) -> None:
         if child.process is None:
@@ -199,7 +204,12 @@ class Agent:
             return
         *lines, child.rest = (child.rest + chunk).split(b"\n")
         for line in lines:
-            self._on_report(child, json.loads(line))
+            try:
+                report = json.loads(line)
+            except ValueError:
+                log.warning("event=report_unreadable child=%s bytes=%d", child.name, len(line))
+            else:
+                self._on_report(child, report)
 
     def _on_report(self, child: _Child, report: dict[str, Any]) -> None:
         event = report.pop("event")
