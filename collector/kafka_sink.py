@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 NEVER_MS = 10**9
 REQUEST_TIMEOUT_MS = 10_000
 _PROBE_TIMEOUT_MS = 5_000
+_CLOSE_S = 2.0
 _HEADERS = [("schema", str(SCHEMA_VERSION).encode()), ("content-type", CONTENT_TYPE.encode())]
 
 # The broker will never take such a message; sending it again would block what is behind it for ever.
@@ -164,6 +165,9 @@ class KafkaSink:
         """Throw the producer away; nothing un-acked is waited for."""
         producer, self._producer = self._producer, None
         if producer is not None:
+            # close() alone gives up on what is un-acked and leaves the sending thread behind, alive and sending.
+            producer._sender.force_close()  # noqa: SLF001 - there is no public way
+            producer._sender.join(_CLOSE_S)  # noqa: SLF001 - same
             _close(producer, timeout=0)
 
     def _admin(self) -> KafkaAdminClient:
