@@ -99,19 +99,26 @@ def _record(log: KafkaLog, writer: SegmentWriter, stop: threading.Event) -> int:
             time.sleep(0.5)  # draining with a full disk: try on, but do not spin
 
     recorder = Recorder(log, writer, wait)
+    try:
+        _follow(recorder, log, stop)
+    finally:
+        # Also when giving up: a topic that was made anew has what is in the open segments no more.
+        finished = recorder.finish()
+        log.close()
+    _log.info("event=stopped next_offsets=%s", dict(sorted(writer.next_offsets().items())))
+    return 0 if finished else 1
+
+
+def _follow(recorder: Recorder, log: KafkaLog, stop: threading.Event) -> None:
+    """Record until told to stop, and then what was in the topic at that moment."""
     recorder.step()  # also when already told to stop: only then are the partitions known to drain
     while not stop.is_set():
         recorder.step()
-    # What was in the topic when we were told to stop still belongs to the capture.
     deadline = time.monotonic() + _DRAIN_S
     ends = log.ends()
     recorder.drain(ends, lambda: time.monotonic() > deadline)
     if log.behind(ends):
         _log.warning('event=drain_cut after_s=%g note="the rest stays in Kafka for the next start"', _DRAIN_S)
-    finished = recorder.finish()
-    log.close()
-    _log.info("event=stopped next_offsets=%s", dict(sorted(writer.next_offsets().items())))
-    return 0 if finished else 1
 
 
 def _say_ready(out: Path) -> None:

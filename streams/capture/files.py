@@ -105,9 +105,13 @@ def open_folder(path: Path) -> DiskFolder:
 def lock_folder(path: Path) -> BinaryIO:
     """Return the lock that makes this process the folder's only capture, held until the file is closed.
 
-    The kernel frees it when the process dies, however it dies. Raises ``OperatorError`` if another has it.
+    The kernel frees it when the process dies, however it dies. Raises ``OperatorError`` if another has it, or if
+    it cannot be had (its file may belong to somebody else).
     """
-    file = (path / LOCK_NAME).open("ab")
+    try:
+        file = (path / LOCK_NAME).open("ab")
+    except OSError as error:
+        raise OperatorError(f"cannot lock {path / LOCK_NAME}: {error.strerror}; choose another --out") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

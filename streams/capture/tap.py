@@ -80,10 +80,11 @@ class KafkaLog:
     def poll(self) -> dict[int, list[tuple[int, bytes]]]:
         """See ``Log``. Kafka's troubles are logged and waited out."""
         try:
-            polled = self._consumer.poll(timeout_ms=_POLL_MS)
-        except OffsetOutOfRangeError as error:
-            self._raise_lost(error)
-            return {}
+            try:
+                polled = self._consumer.poll(timeout_ms=_POLL_MS)
+            except OffsetOutOfRangeError as error:
+                self._raise_lost(error)
+                return {}
         except KafkaError as error:
             self._trouble(error)
             return {}

@@ -1,0 +1,84 @@
+"""Capture in trouble it cannot mend: what it has is kept, and one line says what to do."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import TopicPartition
+from kafka.errors import KafkaTimeoutError, OffsetOutOfRangeError
+
+from collector.schema.errors import OperatorError
+from collector.schema.topics import REQUESTS
+from streams.capture import cli
+from streams.capture.files import DiskFolder, lock_folder
+from streams.capture.recorder import Lost
+from streams.capture.segments import parse_name
+from streams.capture.tap import KafkaLog
+from streams.capture.writer import Rotation, SegmentWriter
+from tests.support.events import completion
+from tests.support.fake_log import FakeLog, message
+
+PARTITION = TopicPartition(REQUESTS, 0)
+
+
+class OutOfRange:
+    """A consumer whose position the log does not hold."""
+
+    def __init__(self, wanted: int, first: Any, end: int = 0) -> None:
+        self.wanted, self.first, self.end = wanted, first, end
+
+    def poll(self, **_):
+        raise OffsetOutOfRangeError({PARTITION: self.wanted})
+
+    def beginning_offsets(self, *_, **__):
+        if isinstance(self.first, Exception):
+            raise self.first
+        return {PARTITION: self.first}
+
+    def end_offsets(self, *_, **__):
+        return {PARTITION: self.end}
+
+
+def test_offsets_that_retention_took_are_told_as_lost():
+    with pytest.raises(Lost) as lost:
+        KafkaLog(OutOfRange(5, 9), REQUESTS).poll()
+    assert (lost.value.partition, lost.value.wanted, lost.value.earliest) == (0, 5, 9)
+
+
+def test_a_topic_made_anew_while_it_is_read_is_told():
+    with pytest.raises(OperatorError, match="ends at offset 3, but the captured files go on at 5"):
+        KafkaLog(OutOfRange(5, 0, 3), REQUESTS).poll()
+
+
+def test_kafka_going_away_while_the_hole_is_looked_at_is_waited_out(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert KafkaLog(OutOfRange(5, KafkaTimeoutError("away")), REQUESTS).poll() == {}
+
+
+def test_when_it_must_give_up_what_it_has_read_becomes_a_segment_first(tmp_path: Path):
+    class MadeAnew(FakeLog):
+        polls = 0
+
+        def poll(self):
+            self.polls += 1
+            if self.polls > 1:
+                raise OperatorError("the topic was made anew")
+            return super().poll()
+
+        def close(self) -> None:
+            self.closed = True
+
+    log = MadeAnew({0: [message([completion(i)], seq=i) for i in range(5)]})
+    writer = SegmentWriter(DiskFolder(tmp_path), REQUESTS, Rotation())
+    with pytest.raises(OperatorError, match="made anew"):
+        cli._record(log, writer, threading.Event())
+    assert log.closed
+    (name,) = [n for file in tmp_path.iterdir() if (n := parse_name(file.name))]
+    assert (name.first, name.last) == (0, 2)
+
+
+def test_a_lock_that_may_not_be_opened_is_the_operators_fault(tmp_path: Path):
+    (tmp_path / ".capture.lock").mkdir()
+    with pytest.raises(OperatorError, match=r"cannot lock .*choose another --out"):
+        lock_folder(tmp_path)
