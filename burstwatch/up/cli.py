@@ -14,7 +14,7 @@ from rich.console import Console
 
 from burstwatch.up import plan
 from burstwatch.up.plan import Places, UpOptions
-from burstwatch.up.processes import free_port, require_free
+from burstwatch.up.processes import free_port, hold, require_free
 from burstwatch.up.run import Run, facts
 from burstwatch.up.screen import Screen, plain_line
 from burstwatch.up.tail import require_broker
@@ -132,6 +132,7 @@ def prepare(options: UpOptions) -> Places:
     run_id = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%S")
     try:
         options.out.mkdir(parents=True, exist_ok=True)
+        hold(options.out)
         if old := plan.moved_aside([entry.name for entry in options.out.iterdir()]):
             aside = options.out / "previous" / run_id
             aside.mkdir(parents=True)
@@ -170,6 +171,8 @@ def main(argv: list[str]) -> int:
         run.stop_all()
     console.print(plain_line(time.monotonic() - began_s, run.numbers), highlight=False, soft_wrap=True)
     _call("streams.capture.trace_cli:main", plan.export_args(options, places))
+    if run.failure:
+        raise OperatorError(run.failure)
     return 0
 
 
@@ -197,7 +200,7 @@ def _call(target: str, args: list[str]) -> None:
 def _on_signals(run: Run) -> None:
     def handle(_number: int, _frame: FrameType | None) -> None:
         if run.stop_asked.is_set():  # the second time: at once
-            run.stop_all()
+            run.kill_all()
             sys.exit(130)
         run.stop_asked.set()
 

@@ -4,7 +4,9 @@ Every part of Burstwatch prints one JSON line when it is ready and drains on SIG
 """
 
 import ctypes
+import fcntl
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -19,6 +21,7 @@ from typing import Any
 from collector.schema.errors import OperatorError
 
 _PR_SET_PDEATHSIG = 1
+_HELD: list[int] = []  # locked for as long as this process or a part of it lives
 
 
 @dataclass(slots=True)
@@ -75,6 +78,23 @@ def require_free(port: int, option: str, host: str = "127.0.0.1") -> int:
     return port
 
 
+def hold(folder: Path) -> None:
+    """Keep ``folder`` for this process and its parts, until the last of them has ended, however they end.
+
+    Raises ``OperatorError`` if another run has it: moving its files aside would pull them from under it.
+    """
+    descriptor = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise OperatorError(
+            f"another `burstwatch up` is using {folder}, or its parts are still ending; "
+            "wait for it, or choose another folder with --out"
+        ) from None
+    _HELD.append(descriptor)
+
+
 def _die_with_parent() -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None
@@ -97,6 +117,7 @@ def start(part: Part, logs: Path) -> Child:
             stdout=subprocess.PIPE,
             stderr=sink,
             start_new_session=True,
+            pass_fds=_HELD,
             preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one system call; we start children from the main thread
         )
     child = Child(part, process, log)

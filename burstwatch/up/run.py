@@ -33,6 +33,7 @@ class Run:
         self._logs = places.state / "logs"
         self.stop_asked = threading.Event()
         self.numbers = Numbers()
+        self.failure: str | None = None  # why the work did not come to its end
 
     @property
     def metrics_url(self) -> str:
@@ -76,7 +77,12 @@ class Run:
 
     def _work_ended(self) -> bool:
         load = self._children.get("replay" if self._options.live else "agent")
-        return load is not None and not load.running
+        if load is None or load.running:
+            return False
+        code = load.process.returncode
+        if code and load.part.name == "replay":
+            self.failure = f"the load broke off: replay ended with code {code}: {load.last_words()} (log: {load.log})"
+        return not code or load.part.name == "replay"  # an agent that died is started again and goes on
 
     def _revive(self, screen: Screen) -> None:
         """Start again whatever died; its state on disk makes that safe."""
@@ -128,6 +134,11 @@ class Run:
         for name in ("replay", "agent", "capture", "worker", "engine", "broker"):
             if child := self._children.get(name):
                 stop(child, drain_s=10.0)
+
+    def kill_all(self) -> None:
+        """End every part at once; what they have on disk survives it. For use in a signal handler: never waits."""
+        for child in self._children.values():
+            child.process.kill()
 
     def episodes(self, screen: Screen) -> EpisodeTail:
         """Return a started tail that notes bursts on ``screen``."""
