@@ -29,6 +29,7 @@ class Segment:
         self._positions = array("q")
         self._is_indexed = self.size == 0
         self._file: int | None = None
+        self._is_torn = False  # the file ends in a part of a batch that could not be taken back yet
 
     @property
     def max_timestamp(self) -> int:
@@ -40,12 +41,17 @@ class Segment:
         """Write one batch. When this returns, kill -9 of the broker does not lose it. Raises OSError."""
         if self._file is None:
             self._file = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        if self._is_torn:
+            os.ftruncate(self._file, self.size)
+            self._is_torn = False
         try:
             left = memoryview(batch)
             while left:
                 left = left[os.write(self._file, left) :]
         except OSError:
+            self._is_torn = True
             os.ftruncate(self._file, self.size)  # the disk is full: keep the file a row of whole batches
+            self._is_torn = False
             raise
         self._add_to_index(self.size, head)
         self.size += head.size

@@ -33,6 +33,8 @@ _SUMS = {
 }
 _FINISHED = "vllm:request_success_total"  # by finished_reason; "success" is only its name
 _FAILED_REASONS = frozenset({"error"})
+_WANTED = (_USAGE, _FINISHED, *_SUMS)
+SAMPLES_MAX = 2_000
 
 
 class BadScrape(Exception):  # noqa: N818 - named for what it is
@@ -42,12 +44,16 @@ class BadScrape(Exception):  # noqa: N818 - named for what it is
 def engine_state(text: str) -> dict[str, int | float]:
     """Return the fields of a ``Resource`` that an exposition tells. Raises ``BadScrape`` where it is none.
 
-    Counts of aborted requests are left out of both ok and failed: their clients went away.
+    Counts of aborted requests are left out of both ok and failed: their clients went away. Only the lines of wanted
+    metrics are parsed: the histograms, nearly all of a page, would keep proxied requests waiting for tens of ms.
     """
+    lines = [line for line in text.splitlines() if line.startswith(_WANTED)]
+    if len(lines) > SAMPLES_MAX:
+        raise BadScrape(f"more than {SAMPLES_MAX} series of wanted metrics")
     sums: dict[str, float] = {}
     usage: list[float] = []
     try:
-        for family in text_string_to_metric_families(text):
+        for family in text_string_to_metric_families("\n".join([*lines, ""])):
             for sample in family.samples:
                 name, value = sample.name, sample.value
                 if name == _USAGE:

@@ -132,6 +132,32 @@ def test_a_full_disk_refuses_the_batch_and_leaves_the_log_whole(tmp_path: Path, 
     assert [(0, b"one"), (1, b"two")] == values(log_in(tmp_path))
 
 
+def test_a_torn_write_that_cannot_be_taken_back_at_once_is_before_the_next_one(tmp_path: Path, monkeypatch):
+    log = log_in(tmp_path)
+    log.append(batch(b"first"), NOW_MS)
+    with monkeypatch.context() as failing:
+        write, calls = os.write, []
+
+        def half(descriptor: int, data: bytes) -> int:
+            calls.append(descriptor)
+            if len(calls) > 1:
+                raise OSError(errno.EIO, "Input/output error")
+            return write(descriptor, data[: len(data) // 2])
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        failing.setattr("burstwatch.broker.segment.os.write", half)
+        failing.setattr("burstwatch.broker.segment.os.ftruncate", refuse)
+        for _ in range(2):
+            with pytest.raises(Refused):
+                log.append(batch(b"torn"), NOW_MS)
+    log.append(batch(b"second"), NOW_MS)
+    assert values(log) == [(0, b"first"), (1, b"second")]
+    log.close()
+    assert values(log_in(tmp_path)) == [(0, b"first"), (1, b"second")]
+
+
 def test_duplicates_are_known_after_a_restart_and_over_a_roll(tmp_path: Path):
     sent = [batch(b"%d" % i, producer_id=3, epoch=0, sequence=i) for i in range(8)]
     log = log_in(tmp_path)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.sources import vllm
 from collector.sources.vllm import BadScrape, engine_state
 from tests.support.shared_data import SHARED
 
@@ -49,6 +50,21 @@ def test_engine_cores_are_joined_the_fullest_cache_counts_and_the_rest_adds_up()
 def test_two_api_servers_are_one_engine():
     state = engine_state(captured("vllm-0.32.0-cpu_api-server-count-2_own_capture.txt"))
     assert (state["requests_ok_total"], state["request_tokens_total"], state["response_tokens_total"]) == (4, 20, 20)
+
+
+def test_of_a_page_full_of_histograms_only_the_wanted_lines_are_parsed(monkeypatch):
+    parsed = []
+    real = vllm.text_string_to_metric_families
+    monkeypatch.setattr(vllm, "text_string_to_metric_families", lambda text: parsed.append(text) or real(text))
+    buckets = "".join(f'vllm:e2e_request_latency_seconds_bucket{{le="{n}"}} {n}\n' for n in range(5_000))
+    assert engine_state(f"{buckets}vllm:num_requests_running 3\n{buckets}") == {"running": 3}
+    assert parsed == ["vllm:num_requests_running 3\n"]
+
+
+def test_a_flood_of_series_is_refused():
+    flood = "".join(f'vllm:num_requests_running{{model_name="m{n}"}} 1\n' for n in range(vllm.SAMPLES_MAX + 1))
+    with pytest.raises(BadScrape, match="series"):
+        engine_state(flood)
 
 
 @pytest.mark.parametrize(
