@@ -77,7 +77,7 @@ class StreamWorker:
 
     async def _requests(self, stream: Any) -> None:  # noqa: ANN401 - faust's Stream
         async for event in stream.noack().events():
-            self.flow.on_request(event.message)
+            await self.flow.on_request(event.message)
 
     async def _resources(self, stream: Any) -> None:  # noqa: ANN401 - faust's Stream
         async for event in stream.events():

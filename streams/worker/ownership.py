@@ -9,7 +9,7 @@ Rules of this file:
   reading starts at the lowest offset any service still needs, and each service skips what it contains.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
@@ -39,8 +39,11 @@ class Service(Protocol):
 
     offset: int
 
-    def apply(self, batch: Batch, offset: int) -> Sequence[object]:
-        """Return what the batch gives rise to; an offset at or below ``self.offset`` changes nothing."""
+    def results(self, batch: Batch, offset: int) -> Iterator[object]:
+        """Apply the batch; work out what it gives rise to one by one, to be taken to the end.
+
+        An offset at or below ``self.offset`` changes nothing.
+        """
 
     def snapshot(self) -> bytes:
         """Return the whole state, ``offset`` included."""
@@ -94,6 +97,7 @@ class PartitionState(Generic[S, C]):
         durable_offset: ``next_offset`` as of the last snapshot that is safe in the changelog.
         durable: per service, its counters as of that snapshot. Counters shown to the world come from here:
             they never go backwards, whatever is killed.
+        busy: a message is half applied: there is no snapshot now.
         rewinding: a hole was seen and the reading position is being moved back.
         broken: services whose snapshot was missing or unreadable: the log is read again for them.
     """
@@ -107,6 +111,7 @@ class PartitionState(Generic[S, C]):
         self.broken = restored.broken
         self.durable: dict[str, C] = {name: kit.counters(state) for name, state in self.services.items()}
         self.rewinding = False
+        self.busy = False
         self._kit = kit
         self._dirty: set[str] = set()
 
@@ -117,12 +122,22 @@ class PartitionState(Generic[S, C]):
             return Admission.APPLY
         return Admission.DUPLICATE if offset < self.next_offset else Admission.GAP
 
-    def apply(self, offset: int, key: bytes | None, body: bytes | None) -> Sequence[object]:
-        """Return the rows and episodes the admitted message gives rise to.
+    def apply(self, offset: int, key: bytes | None, body: bytes | None) -> Iterator[object]:
+        """Yield the rows and episodes the admitted message gives rise to; to be taken to the end.
 
         The message counts as seen whatever happens. Raises ``BadMessage`` for one that cannot be used;
-        anything else raised is a fault of the processors.
+        anything else raised is a fault of the processors. If it is left in the middle (the worker stops), the
+        partition stays ``busy``: no snapshot of it is taken any more, and the message is done again elsewhere.
         """
+        self.busy = True
+        try:
+            yield from self._results(offset, key, body)
+        except Exception:
+            self.busy = False
+            raise
+        self.busy = False
+
+    def _results(self, offset: int, key: bytes | None, body: bytes | None) -> Iterator[object]:
         self.next_offset = offset + 1
         batch = read_batch(key, body, {Kind.ARRIVAL, Kind.COMPLETION})
         state = self.services.get(batch.key)
@@ -131,14 +146,14 @@ class PartitionState(Generic[S, C]):
                 raise BadMessage(SERVICE_LIMIT, f"more than {SERVICES_MAX} services in one partition")
             state = self.services[batch.key] = self._kit.fresh(batch.key)
         self._dirty.add(batch.key)
-        return state.apply(batch, offset)
+        return state.results(batch, offset)
 
     def snapshot(self) -> Snapshot[C] | None:
-        """Return what must be written to keep everything applied so far; None if nothing is new.
+        """Return what must be written to keep everything applied so far; None if nothing is new, or ``busy``.
 
         The caller reports how it went: ``landed`` or ``failed``.
         """
-        if self.next_offset is None or self.next_offset == self.durable_offset:
+        if self.busy or self.next_offset is None or self.next_offset == self.durable_offset:
             return None
         names = sorted(self._dirty)
         self._dirty = set()

@@ -24,12 +24,12 @@ class FakeService:
         self.offset = -1
         self.seen: list[int] = []
 
-    def apply(self, batch, offset):
+    def results(self, batch, offset):
         if offset <= self.offset:
-            return []
+            return iter(())
         self.offset = offset
         self.seen.append(batch.seq)
-        return [(self.name, batch.seq)]
+        return iter([(self.name, batch.seq)])
 
     def snapshot(self) -> bytes:
         return f"{self.name}|{self.offset}|{','.join(map(str, self.seen))}".encode()
@@ -58,7 +58,7 @@ def feed(partition: PartitionState, log, until: int) -> None:
     """Read the log from where the partition wants it."""
     for offset in range(partition.next_offset or 0, until):
         assert partition.admit(offset) is Admission.APPLY
-        partition.apply(offset, *log[offset])
+        list(partition.apply(offset, *log[offset]))
 
 
 def write(changelog: dict, partition: PartitionState, rng: random.Random) -> None:
@@ -102,7 +102,7 @@ def test_a_message_beyond_a_hole_is_refused_until_the_hole_is_read():
     log = log_of(["a"] * 5)
     partition = PartitionState(0, KIT)
     assert partition.admit(0) is Admission.APPLY
-    partition.apply(0, *log[0])
+    list(partition.apply(0, *log[0]))
     assert partition.admit(3) is Admission.GAP
     assert partition.admit(0) is Admission.DUPLICATE
     assert partition.admit(1) is Admission.APPLY

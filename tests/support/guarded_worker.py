@@ -23,7 +23,7 @@ GUARDS = {
 class SlowWorker(StreamWorker):
     async def _requests(self, stream):
         async for event in stream.noack().events():
-            self.flow.on_request(event.message)
+            await self.flow.on_request(event.message)
             await asyncio.sleep(0.01)
 
 
