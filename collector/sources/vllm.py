@@ -47,13 +47,10 @@ def engine_state(text: str) -> dict[str, int | float]:
     Counts of aborted requests are left out of both ok and failed: their clients went away. Only the lines of wanted
     metrics are parsed: the histograms, nearly all of a page, would keep proxied requests waiting for tens of ms.
     """
-    lines = [line for line in text.splitlines() if line.startswith(_WANTED)]
-    if len(lines) > SAMPLES_MAX:
-        raise BadScrape(f"more than {SAMPLES_MAX} series of wanted metrics")
     sums: dict[str, float] = {}
     usage: list[float] = []
     try:
-        for family in text_string_to_metric_families("\n".join([*lines, ""])):
+        for family in text_string_to_metric_families(_wanted_lines(text)):
             for sample in family.samples:
                 name, value = sample.name, sample.value
                 if name == _USAGE:
@@ -72,6 +69,13 @@ def engine_state(text: str) -> dict[str, int | float]:
     if usage:
         state["kv_cache_usage_ratio"] = max(usage)
     return state
+
+
+def _wanted_lines(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.startswith(_WANTED)]
+    if len(lines) > SAMPLES_MAX:
+        raise BadScrape(f"more than {SAMPLES_MAX} series of wanted metrics")
+    return "\n".join([*lines, ""])
 
 
 def _finished_field(labels: Mapping[str, str]) -> str | None:
