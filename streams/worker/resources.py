@@ -28,13 +28,16 @@ class ResourceBoard:
         self._seen: dict[Place, Seen] = {}
 
     def apply(self, partition: int, batch: Batch, now_s: float) -> None:
-        """Take over the batch's readings; a heartbeat has none. Older readings never replace newer ones."""
+        """Take over the batch's readings; a heartbeat has none.
+
+        Older readings do not replace newer ones, unless those are stale: a clock may have been ahead.
+        """
         for event in events_of(batch):
             if not isinstance(event, Resource):
                 continue
             place = (event.node, event.engine, event.gpu, event.mig)
             known = self._seen.get(place)
-            if known is not None and known.reading.at > event.at:
+            if known is not None and known.reading.at > event.at and now_s - known.received_s <= STALE_S:
                 continue
             if known is None and len(self._seen) >= NODES_MAX:
                 self.forget_stale(now_s)

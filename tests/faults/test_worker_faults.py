@@ -141,13 +141,12 @@ def test_junk_does_not_stall_the_worker_and_lands_in_the_dead_letter_topic(tmp_p
     assert len({(letter["partition"], letter["offset"]) for letter in letters}) == 300
 
 
-@pytest.mark.parametrize(("guards", "exact"), [("none", False), ("order", True), ("contiguity", True), ("both", True)])
-def test_faust_alone_loses_messages_and_either_guard_saves_them(guards, exact, tmp_path: Path):
+def counted_after_a_restart(guards: str, log: Path) -> float:
+    """The arrivals, of 300, that a worker with these guards has after it took over 200 and read the rest."""
     messages = service_traffic("chat", 150, 2)
     command = [sys.executable, "-m", "tests.support.guarded_worker", guards]
     with embedded_broker() as broker:
         kafka = broker.bootstrap_servers
-        log = tmp_path / "log"
         before = WorkerProcess.start(kafka, "w", log, "--partitions", "1")
         produce(kafka, messages[:100])
         before.wait_for(ends(kafka))
@@ -156,5 +155,15 @@ def test_faust_alone_loses_messages_and_either_guard_saves_them(guards, exact, t
         worker = WorkerProcess.start(kafka, "w", log, command=command)
         worker.wait_for(ends(kafka))
         arrivals = worker.total("burstwatch_arrivals_total")
-        assert (arrivals == 300) == exact, f"{arrivals} of 300"
         worker.kill()
+    return arrivals
+
+
+@pytest.mark.parametrize("guards", ["order", "contiguity", "both"])
+def test_either_guard_alone_saves_what_faust_would_lose(guards, tmp_path: Path):
+    assert counted_after_a_restart(guards, tmp_path / "log") == 300
+
+
+def test_faust_alone_loses_messages(tmp_path: Path):
+    """About every second time: it is a race. If this fails, Faust has mended it and the guards can go."""
+    assert any(counted_after_a_restart("none", tmp_path / f"log-{i}") < 300 for i in range(10))

@@ -134,6 +134,15 @@ def test_the_board_shows_the_latest_reading_of_each_place_until_it_is_stale():
     assert list(board.readings(now_s=2 + STALE_S)) == []
 
 
+def test_a_reading_from_the_year_9000_holds_its_place_for_a_minute_not_for_ever():
+    board = ResourceBoard()
+    board.apply(0, resource_batch(running=1, at=221_845_392_000_000_000), now_s=0)
+    board.apply(0, resource_batch(running=2), now_s=STALE_S)
+    assert [reading.running for reading in board.readings(now_s=STALE_S)] == [1]
+    board.apply(0, resource_batch(running=3), now_s=STALE_S + 1)
+    assert [reading.running for reading in board.readings(now_s=STALE_S + 1)] == [3]
+
+
 def test_a_partition_that_moved_away_takes_its_nodes_along():
     board = ResourceBoard()
     board.apply(0, resource_batch(), now_s=0)
