@@ -205,3 +205,14 @@ def test_a_client_that_leaves_while_uploading_closes_the_upstream_and_was_no_req
     passed = exchange(POST + b'Content-Length: 1000\r\n\r\n{"mo', answer=b"", leave=True)
     assert passed.upstream.endswith(b'{"mo')
     assert passed.events == []
+
+
+def test_a_body_keeps_its_framing_whether_it_comes_at_once_or_in_pieces():
+    for pieces in ([b"Content-Length: 4\r\n\r\nbody"], [b"Content-Length: 4\r\n\r\n", b"bo", b"dy"]):
+        passed = exchange(POST + pieces[0], *pieces[1:], leave=True)
+        assert headers_of(passed.upstream) == [b"host", b"content-length"]
+        assert passed.upstream.endswith(b"\r\n\r\nbody")
+    for pieces in ([b"4\r\nbody\r\n0\r\n\r\n"], [b"2\r\nbo\r\n", b"2\r\ndy\r\n0\r\n\r\n"]):
+        passed = exchange(POST + b"Transfer-Encoding: chunked\r\n\r\n" + pieces[0], *pieces[1:], leave=True)
+        assert headers_of(passed.upstream) == [b"host", b"transfer-encoding"]
+        assert passed.upstream.endswith(b"0\r\n\r\n")
