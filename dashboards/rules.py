@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+# Window gauges carry the service's total under "all"; counters do not, they are summed.
 _TOTAL = 'model="all", log_type="all"'
 
 
@@ -31,15 +32,15 @@ class Alert:
 RECORDINGS = (
     Recording(
         record="service:burstwatch_arrivals:rate1m",
-        expr=f"sum by (service) (rate(burstwatch_arrivals_total{{{_TOTAL}}}[1m]))",
+        expr="sum by (service) (rate(burstwatch_arrivals_total[1m]))",
     ),
     Recording(
         record="service:burstwatch_completions:rate5m",
-        expr=f"sum by (service) (rate(burstwatch_completions_total{{{_TOTAL}}}[5m]))",
+        expr="sum by (service) (rate(burstwatch_completions_total[5m]))",
     ),
     Recording(
         record="service:burstwatch_failures:rate5m",
-        expr=f"sum by (service) (rate(burstwatch_failures_total{{{_TOTAL}}}[5m]))",
+        expr="sum by (service) (rate(burstwatch_failures_total[5m]))",
     ),
     Recording(
         record="service:burstwatch_kv_cache_usage_ratio:max",

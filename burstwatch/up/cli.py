@@ -1,6 +1,8 @@
 """`burstwatch up`: the command line of the one-machine mode."""
 
 import argparse
+import os
+import re
 import signal
 import sys
 import time
@@ -16,8 +18,9 @@ from burstwatch.up import plan
 from burstwatch.up.plan import Places, UpOptions
 from burstwatch.up.processes import free_port, hold, require_free
 from burstwatch.up.run import Run, facts
-from burstwatch.up.screen import Screen, plain_line
+from burstwatch.up.screen import Screen, total_line
 from burstwatch.up.tail import require_broker
+from collector.schema.columns import is_token
 from collector.schema.errors import BadTrace, OperatorError
 from collector.schema.trace_rows import read_rows
 
@@ -90,6 +93,7 @@ def options_of(args: argparse.Namespace) -> UpOptions:
         raise OperatorError(f"--upstream must be an http:// or https:// URL, not {args.upstream!r}")
     if args.upstream and args.events:
         raise OperatorError("--upstream has no use with --events: recorded events need no server")
+    _require_sane(args)
     for path in filter(None, (args.trace, args.events)):
         _require_trace(path)
     warmup = args.burst_warmup_s if args.burst_warmup_s is not None else (300 if args.events else 30)
@@ -110,10 +114,29 @@ def options_of(args: argparse.Namespace) -> UpOptions:
     )
 
 
+def _require_sane(args: argparse.Namespace) -> None:
+    if not is_token(args.service):
+        raise OperatorError(f"--service must be 1-128 printable ASCII characters without spaces, not {args.service!a}")
+    if args.seed < 0:
+        raise OperatorError(f"--seed must be 0 or more, not {args.seed}")
+    if args.burst_warmup_s is not None and args.burst_warmup_s < 0:
+        raise OperatorError(f"--burst-warmup-s must be 0 or more, not {args.burst_warmup_s}")
+    if args.kafka and not re.fullmatch(r".+:[0-9]{1,5}", args.kafka):
+        raise OperatorError(f"--kafka must be HOST:PORT, not {args.kafka!r}")
+    if args.origin and args.origin != "now":
+        try:
+            datetime.fromisoformat(args.origin)
+        except ValueError:
+            raise OperatorError(
+                f"--origin must be 'now' or a time such as 2023-11-01T00:00:00Z, not {args.origin!r}"
+            ) from None
+
+
 def _require_trace(path: Path) -> None:
     try:
         with path.open(newline="", encoding="utf-8") as lines:
-            next(read_rows(lines)[1], None)
+            if next(read_rows(lines)[1], None) is None:
+                raise OperatorError(f"{path} has a header but no rows: there is nothing to play")
     except OSError as error:
         raise OperatorError(f"cannot read {path}: {error.strerror}") from None
     except (BadTrace, UnicodeDecodeError) as error:
@@ -133,11 +156,7 @@ def prepare(options: UpOptions) -> Places:
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         hold(options.out)
-        if old := plan.moved_aside([entry.name for entry in options.out.iterdir()]):
-            aside = options.out / "previous" / run_id
-            aside.mkdir(parents=True)
-            for name in old:
-                (options.out / name).rename(aside / name)
+        _move_aside(options.out, run_id)
         state = options.out / "state"
         state.mkdir()
     except OSError as error:
@@ -152,24 +171,37 @@ def prepare(options: UpOptions) -> Places:
     )
 
 
+def _move_aside(out: Path, run_id: str) -> None:
+    old = plan.moved_aside([entry.name for entry in out.iterdir()])
+    if not old:
+        return
+    aside = out / "previous" / run_id
+    aside.mkdir(parents=True)
+    for name in old:
+        (out / name).rename(aside / name)
+    print(f"an earlier run's files are now in {aside}")
+    if "trace.manifest.json" not in old:
+        segments = aside / "state" / "segments"
+        print(f"it did not end by itself; what was captured: burstwatch trace export {segments} --out trace.csv")
+
+
 def main(argv: list[str]) -> int:
     """Run everything until the work ends or Ctrl-C; export; return 0."""
     options = options_of(parser().parse_args(argv))
     places = prepare(options)
     console = Console()
     run = Run(options, places, console)
-    _on_signals(run)
+    _on_signals(run, places)
     console.print(f"starting Burstwatch in {options.out} …", highlight=False, soft_wrap=True)
-    began_s = time.monotonic()
     try:
-        if options.live and options.trace is None and options.upstream is None:
+        if options.sends_load and options.trace is None:
             _write_workload(options, places)
         run.start_parts()
         _show(run, options, places, console)
         run.drain(lambda text: console.print(text, highlight=False))
     finally:
         run.stop_all()
-    console.print(plain_line(time.monotonic() - began_s, run.numbers), highlight=False, soft_wrap=True)
+    console.print(total_line(run.numbers), highlight=False, soft_wrap=True)
     _call("streams.capture.trace_cli:main", plan.export_args(options, places))
     if run.failure:
         raise OperatorError(run.failure)
@@ -197,10 +229,13 @@ def _call(target: str, args: list[str]) -> None:
         raise OperatorError(f"{module} {args[0]} ended with code {code}")
 
 
-def _on_signals(run: Run) -> None:
+def _on_signals(run: Run, places: Places) -> None:
+    hint = f"\nstopped at once; what was captured: burstwatch trace export {places.segments} --out trace.csv\n"
+
     def handle(_number: int, _frame: FrameType | None) -> None:
         if run.stop_asked.is_set():  # the second time: at once
             run.kill_all()
+            os.write(2, hint.encode())
             sys.exit(130)
         run.stop_asked.set()
 

@@ -9,6 +9,7 @@ from burstwatch.up.processes import Part
 
 BUILTIN_SEED = 1
 BUILTIN_DURATION_S = 3600
+OUTPUTS = ("trace.csv", "trace.sidecar.jsonl", "trace.manifest.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,11 @@ class UpOptions:
     def live(self) -> bool:
         """True if requests really flow (engine or upstream); False for recorded events."""
         return self.events is None
+
+    @property
+    def sends_load(self) -> bool:
+        """True if `up` itself sends requests: a trace, or the built-in workload at its own engine."""
+        return self.live and (self.trace is not None or self.upstream is None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +108,7 @@ def worker(options: UpOptions, places: Places) -> Part:
 def capture(options: UpOptions, places: Places) -> Part:
     """Return the capture process."""
     args = ["capture", "--kafka", bootstrap_of(options, places), "--out", str(places.segments)]
+    args += ["--rotate-s", "10"]  # whatever happens to this machine, all but the last seconds can be exported
     return Part("capture", [*args, "--group", f"burstwatch-capture-{places.run_id}"])
 
 
@@ -171,8 +178,13 @@ def generate_args(options: UpOptions, places: Places) -> list[str]:
 
 
 def moved_aside(names: Sequence[str]) -> list[str]:
-    """Return which of the output directory's entries belong to an earlier run and are moved to ``previous/``."""
-    return [name for name in names if name == "state" or name.startswith("trace.")]
+    """Return which of the output directory's entries belong to an earlier run and are moved to ``previous/``.
+
+    A ``trace.csv`` beside neither ``state`` nor a manifest is not ours; export replaces it, nothing else may.
+    """
+    if not {"state", "trace.manifest.json"} & set(names):
+        return []
+    return [name for name in names if name == "state" or name in OUTPUTS]
 
 
 def _text(value: str) -> str:

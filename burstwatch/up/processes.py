@@ -69,6 +69,8 @@ def require_free(port: int, option: str, host: str = "127.0.0.1") -> int:
     """Return ``port``, or a free one for 0. Raises ``OperatorError`` naming ``option`` if it is taken."""
     if port == 0:
         return free_port(host)
+    if not 0 < port < 65536:
+        raise OperatorError(f"{option} must be a port from 1 to 65535, or 0 for a free one; not {port}")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,5 +1,6 @@
 """Runs the parts: start in order, watch, restart what dies, drain in order, export. The shell of `up`."""
 
+import json
 import threading
 import time
 import urllib.error
@@ -57,8 +58,8 @@ class Run:
             wait_ready(self._children[part.name])
 
     def start_load(self) -> None:
-        """Start the replay (live modes only); it announces nothing, it just sends."""
-        if self._options.live:
+        """Start the replay, where it is for us to send; it announces nothing, it just sends."""
+        if self._options.sends_load:
             part = plan.replay(self._options, self._places)
             self._children["replay"] = start(part, self._logs)
 
@@ -105,14 +106,26 @@ class Run:
 
     def drain(self, say: Callable[[str], None]) -> None:
         """Stop the load, deliver what was seen, let worker and capture catch up. Keeps the broker running."""
+        say("draining …")
         for name in ("replay", "agent"):
             if child := self._children.get(name):
                 stop(child)
-        say("draining: everything seen is in Kafka")
+        self._account()
         self._catch_up()
         for name in ("capture", "worker"):
             if child := self._children.get(name):
                 stop(child)
+
+    def _account(self) -> None:
+        """Note as a failure what the agent could not deliver; it stays in the spool."""
+        spool = self._places.state / "spool"
+        try:
+            status = json.loads((spool / "status.json").read_text())
+        except (OSError, ValueError):
+            return
+        waiting = status.get("spooled", 0) + status.get("queued", 0)
+        if waiting:
+            self.failure = f"{waiting} events did not reach Kafka; they wait in {spool}"
 
     def _catch_up(self, patience_s: float = 60.0) -> None:
         try:
@@ -152,7 +165,10 @@ def facts(options: UpOptions, places: Places, out: Path) -> list[str]:
     """Return the lines that tell a person what to open."""
     lines = [f"metrics   http://127.0.0.1:{places.metrics_port}/metrics"]
     if options.live:
-        lines.append(f"proxy     http://127.0.0.1:{places.proxy_port}/v1  (send your own requests here)")
+        yours = (
+            "send your own requests here too" if options.sends_load else "send your requests here: this run sends none"
+        )
+        lines.append(f"proxy     http://127.0.0.1:{places.proxy_port}/v1  ({yours})")
         lines.append(f"engine    {plan.upstream_of(options, places)}")
     lines.append(f"kafka     {plan.bootstrap_of(options, places)}")
     lines.append(f"trace     {out / 'trace.csv'} (written at the end; logs in {places.state / 'logs'})")

@@ -37,12 +37,25 @@ def plain_line(elapsed_s: float, numbers: Numbers) -> str:
     for name, service in numbers.services.items():
         parts.append(
             f"{name}: rate {number(service.rate_10s)}/s  cv {number(service.cv_1m)}  "
-            f"failures {percent(service.failure_ratio_1m)}  bursts {service.bursts}"
+            f"failures {percent(service.failure_ratio_1m)}  requests {service.arrivals:,}  bursts {service.bursts}"
             + ("  BURST" if service.burst_active else "")
         )
-    parts.append(f"kv {percent(numbers.kv_cache_usage_ratio)}")
-    parts.append(f"running {numbers.running or 0} waiting {numbers.waiting or 0}")
+    if not numbers.services:
+        parts.append("waiting for the first events")
+    if numbers.kv_cache_usage_ratio is not None:
+        parts.append(f"kv {percent(numbers.kv_cache_usage_ratio)}")
+        parts.append(f"running {numbers.running or 0} waiting {numbers.waiting or 0}")
     return "  ".join(parts)
+
+
+def total_line(numbers: Numbers) -> str:
+    """Return what the whole run saw, in one line."""
+    services = [
+        f"{name}: {s.arrivals:,} requests, {s.completions:,} ended, {s.failures:,} failed, {s.bursts} bursts"
+        for name, s in numbers.services.items()
+    ]
+    lost = f"lost {numbers.missing + numbers.dropped}, late {numbers.late}, dead letters {numbers.dead_letters}"
+    return "; ".join([*services, lost]) if services else f"no requests seen; {lost}"
 
 
 def episode_line(episode: dict[str, Any]) -> str:
@@ -63,7 +76,7 @@ def _service_row(name: str, s: ServiceNumbers) -> list[str | Text]:
     state = Text("BURST", style="bold white on red") if s.burst_active else Text("calm", style="green")
     return [
         name,
-        f"{number(s.rate_10s)}/s",
+        number(s.rate_10s),
         number(s.cv_1m),
         number(s.gamma_shape_1m),
         percent(s.failure_ratio_1m),
@@ -86,30 +99,18 @@ def _bar(ratio: float | None, width: int = 40) -> Text:
 def picture(elapsed_s: float, numbers: Numbers, episodes: Sequence[str], facts: Sequence[str]) -> Panel:
     """Return the whole screen as one renderable."""
     table = Table(expand=True, pad_edge=False, box=None)
-    for title in (
-        "service",
-        "rate 10s",
-        "CV 1m",
-        "α 1m",
-        "failures 1m",
-        "requests",
-        "failed",
-        "z",
-        "bursts",
-        "",
-    ):
-        table.add_column(title, justify="left" if title in {"service", ""} else "right")
+    for title in ("service", "req/s", "CV 1m", "α 1m", "fail 1m", "requests", "failed", "z", "bursts", ""):
+        table.add_column(title, justify="left" if title in {"service", ""} else "right", no_wrap=True)
     for name, service in numbers.services.items():
         table.add_row(*_service_row(name, service))
-    if not numbers.services:
-        table.add_row("waiting for the first events …")
     memory = Text("KV cache  ") + _bar(numbers.kv_cache_usage_ratio)
-    queue = (
-        f"running {numbers.running or 0}   waiting {numbers.waiting or 0}   preemptions {numbers.preemptions or 0}"
-        f"      lost {numbers.missing + numbers.dropped}   late {numbers.late}   dead letters {numbers.dead_letters}"
-    )
+    queue = f"running {numbers.running or 0}   waiting {numbers.waiting or 0}   preemptions {numbers.preemptions or 0}"
+    lost = f"lost {numbers.missing + numbers.dropped}   late {numbers.late}   dead letters {numbers.dead_letters}"
     happened = "\n".join(episodes) or "no burst yet"
-    body = Group(table, Text(), memory, Text(queue), Text(), Text(happened), Text(), Text("\n".join(facts)))
+    shown = table if numbers.services else Text("waiting for the first events …")
+    body = Group(
+        shown, Text(), memory, Text(f"{queue}\n{lost}"), Text(), Text(happened), Text(), Text("\n".join(facts))
+    )
     return Panel(body, title=f"Burstwatch  {int(elapsed_s)} s", subtitle="Ctrl-C drains and exports the trace")
 
 
@@ -125,7 +126,8 @@ class Screen:
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            self._live = Live(console=self._console, refresh_per_second=4)
+            # The alternate screen: an echoed ^C or a resized window then leaves no torn picture behind.
+            self._live = Live(console=self._console, refresh_per_second=4, screen=True)
             self._live.__enter__()
         else:
             for fact in self._facts:
@@ -135,6 +137,8 @@ class Screen:
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
             self._live.__exit__(None, None, None)
+            for line in (*self._facts, *self._episodes):
+                self._console.print(line, highlight=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Add a line to the list of what happened."""

@@ -30,6 +30,12 @@ def test_wrong_columns(tmp_path):
     assert "no column 'Timestamp'" in line
 
 
+def test_a_header_without_rows(tmp_path):
+    path = tmp_path / "empty.csv"
+    path.write_text(HEADER)
+    assert "no rows" in _one_line(run_cli("up", "--events", str(path), "--out", str(tmp_path / "o")))
+
+
 def test_a_binary_file(tmp_path):
     path = tmp_path / "bad.csv"
     path.write_bytes(b"\xff\xfe\x00\x01" * 100)
@@ -59,6 +65,12 @@ def test_no_broker_at_the_given_address(tmp_path):
         (["--speed", "max"], "--events"),
         (["--duration", "-1"], "--duration"),
         (["--upstream", "localhost:8000"], "--upstream"),
+        (["--proxy-port", "99999"], "--proxy-port"),
+        (["--service", "two words"], "--service"),
+        (["--seed", "-1"], "--seed"),
+        (["--origin", "yesterday"], "--origin"),
+        (["--kafka", "justahost"], "--kafka"),
+        (["--burst-warmup-s", "-4"], "--burst-warmup-s"),
     ],
 )
 def test_options_that_make_no_sense(tmp_path, args, named):

@@ -9,7 +9,7 @@ from rich.console import Console
 from burstwatch.up import plan
 from burstwatch.up.numbers import Numbers, ServiceNumbers, read_numbers
 from burstwatch.up.plan import Places, UpOptions
-from burstwatch.up.screen import Screen, episode_line, picture, plain_line
+from burstwatch.up.screen import Screen, episode_line, picture, plain_line, total_line
 
 PLACES = Places(state=Path("/data/state"), run_id="r1", broker_port=1, engine_port=2, proxy_port=3, metrics_port=4)
 NUMBERS = Numbers(
@@ -38,7 +38,7 @@ def test_the_plain_line_tells_rate_cv_failures_memory_and_bursts():
 def test_what_is_not_known_is_a_dash_and_never_a_zero():
     line = plain_line(0, Numbers(services={"chat": ServiceNumbers()}))
     assert "rate -/s  cv -  failures -" in line
-    assert "kv -" in line
+    assert "kv" not in line  # there is no engine to speak of
 
 
 def test_an_episode_line_says_how_big_against_what():
@@ -100,6 +100,24 @@ def test_each_mode_runs_only_what_it_needs(options, names):
     assert {part.name for part in parts if part} == names
 
 
+@pytest.mark.parametrize(
+    ("options", "sends"),
+    [
+        ({}, True),
+        ({"upstream": "http://e:8000"}, False),
+        ({"upstream": "http://e:8000", "trace": Path("x.csv")}, True),
+        ({"events": Path("x.csv")}, False),
+    ],
+)
+def test_load_is_sent_only_where_it_is_ours_to_send(options, sends):
+    assert UpOptions(out=Path("/data"), **options).sends_load == sends
+
+
+def test_the_last_line_counts_what_the_run_saw():
+    numbers = Numbers(services={"a": ServiceNumbers(arrivals=8819, completions=8800, failures=3, bursts=2)}, late=1)
+    assert total_line(numbers) == ("a: 8,819 requests, 8,800 ended, 3 failed, 2 bursts; lost 0, late 1, dead letters 0")
+
+
 def test_the_agents_configuration_survives_hostile_names():
     made = UpOptions(out=Path("/data"), events=Path('/tmp/we"ird\\name.csv'), service='a"b')
     config = tomllib.loads(plan.agent_config(made, PLACES))
@@ -108,6 +126,7 @@ def test_the_agents_configuration_survives_hostile_names():
 
 
 def test_an_earlier_runs_files_are_recognised():
+    assert plan.moved_aside(["trace.csv", "trace.txt"]) == []  # a user's own file
     assert plan.moved_aside(["state", "trace.csv", "trace.manifest.json", "notes.txt", "previous"]) == [
         "state",
         "trace.csv",
