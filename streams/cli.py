@@ -4,11 +4,13 @@ import argparse
 import asyncio
 import logging
 import sys
+import time
 from pathlib import Path
 
 from collector.schema.topics import DEFAULT_PARTITIONS
 from streams.config import APP_ID, WorkerSettings
 from streams.processors.settings import AnalysisSettings
+from streams.quiet_log import Quiet
 
 DESCRIPTION = """\
 Compute burstiness, failures, bursts and memory pressure from the topics llm.requests and llm.resources.
@@ -37,6 +39,8 @@ def main(argv: list[str]) -> int:
     ours = ("streams.worker.faust_consumer", "streams.worker.faust_recovery")
     for name in ("aiokafka", "faust", "mode", "aiohttp", *ours):
         logging.getLogger(name).setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Quiet(("aiokafka", "faust", "mode"), time.monotonic))
     from streams.worker.run import serve  # noqa: PLC0415 - Faust takes half a second: not for --help
 
     return asyncio.run(serve(settings))
