@@ -63,19 +63,26 @@ async def _talk(passed, port, pieces, *, leave):
 
 
 def exchange(*pieces, answer=OK, leave=False):
-    """Send raw bytes through a proxy to an upstream that answers ``answer`` and closes; return what passed."""
+    """Send raw bytes through a proxy to an upstream that answers ``answer`` and closes; return what passed.
+
+    With ``leave`` the upstream first reads all that comes, and the client waits for no answer.
+    """
     passed = Passed()
     upstream_over = asyncio.Event()
 
     async def upstream(reader, writer):
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             passed.upstream += await reader.readuntil(b"\r\n\r\n")
+            with contextlib.suppress(TimeoutError):
+                while leave:
+                    async with asyncio.timeout(0.4):
+                        if not (chunk := await reader.read(1000)):
+                            break
+                    passed.upstream += chunk
             writer.write(answer)
             await writer.drain()
-            while leave and (chunk := await reader.read(1000)):
-                passed.upstream += chunk
             await asyncio.sleep(0.05)
-            upstream_over.set()
+        upstream_over.set()
         writer.close()
 
     async def scenario():

@@ -139,6 +139,18 @@ def test_delivered_segments_are_deleted_but_the_newest_stays(tmp_path):
     assert recover(tmp_path)[0] == 100
 
 
+def test_a_segment_is_deleted_with_its_last_record_delivered_and_not_one_record_earlier(tmp_path):
+    writer = open_writer(tmp_path)
+    for number in range(1, 61):
+        append(writer, number)
+    writer.close()
+    reader = SpoolReader(tmp_path, 0)
+    second = folder.segments(tmp_path)[1][0]
+    assert reader.delete_delivered(second - 2) == 0
+    assert reader.delete_delivered(second - 1) == 1
+    assert folder.segments(tmp_path)[0][0] == second
+
+
 def test_with_every_segment_gone_the_acked_file_still_knows_seq_and_checkpoints(tmp_path):
     writer = open_writer(tmp_path)
     for number in range(1, 11):

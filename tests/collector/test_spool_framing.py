@@ -90,3 +90,10 @@ def test_an_unfinished_record_is_waited_for_until_its_file_is_final():
     assert next_record(lying, 0, 0, final=False) == Pending(offset=0)
     found = next_record(lying, 0, 0, final=True)
     assert (found.seq, found.skipped) == (2, HEADER.size + 1)
+
+
+def test_a_record_from_before_is_not_told_again_even_if_it_is_whole():
+    data = frame(7, b"old") + frame(8, b"new")
+    assert next_record(data, 0, 7, final=True) == Record(
+        seq=8, payload=b"new", end=len(data), skipped=len(frame(7, b"old"))
+    )
