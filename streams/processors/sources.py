@@ -10,7 +10,7 @@ is younger than that, the promise made above it does not count: what is missing 
 
 Clocks break. Promises are all there is to judge them by, so:
 - a promise more than ``LEAP_US`` ahead of event time is believed when its boot has said so twice in a row (a
-  recording may be silent for months; its windows only close one message later); while other agents stand at event
+  recording may be silent for years; its windows then close one message later); while other agents stand at event
   time, only when they have not gone on for ``PATIENCE_US`` of the leaper's time;
 - an agent's own later word counts: a boot that goes back by more than ``BACK_US``, or the next boot, takes the
   promise back;
@@ -26,7 +26,7 @@ as missing).
 from typing import Any
 
 PATIENCE_US = 30_000_000
-LEAP_US = 30 * 86_400_000_000
+LEAP_US = 730 * 86_400_000_000  # more than any recording spans in one flush, less than a broken clock is off
 BACK_US = 3_600_000_000  # the longest window
 BOOTS_MAX = 16
 AGENTS_MAX = 256

@@ -132,13 +132,13 @@ def test_one_promise_of_a_broken_clock_is_not_believed():
     assert wire.sources.set_back == 0
 
 
-def test_a_recording_that_was_silent_for_months_goes_on_with_its_next_message():
+def test_a_recording_that_was_silent_for_years_goes_on_with_its_next_message():
     wire = Wire()
     wire.send(0, 10)
     assert wire.send(1, FAR) == 10
     assert wire.send(2, FAR) == FAR
     assert wire.send(3, FAR + 5) == FAR + 5
-    assert wire.send(4, FAR + 5 + LEAP_US // SECOND) == FAR + 5 + LEAP_US // SECOND  # a month is no leap
+    assert wire.send(4, FAR + 5 + LEAP_US // SECOND) == FAR + 5 + LEAP_US // SECOND  # that is no leap
 
 
 def test_an_agent_years_ahead_does_not_take_the_others_along_while_they_go_on():
@@ -205,7 +205,7 @@ def test_lagging_by_less_than_the_longest_window_is_no_broken_clock():
             st.sampled_from("ab"),
             st.sampled_from("12"),
             st.integers(0, 12),
-            st.none() | st.integers(0, 90) | st.sampled_from([4000, 4031, 4040, 9_000_000]),
+            st.none() | st.integers(0, 90) | st.sampled_from([4000, 4031, 4040, 90_000_000]),
         ),
         max_size=60,
     ),
