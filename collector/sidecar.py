@@ -6,6 +6,7 @@ batches and writes. They meet in the intake, which neither of them waits for.
 
 import asyncio
 import logging
+import resource
 import secrets
 import sys
 import threading
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 STATUS_S = 1.0
 _RESTART_S_MAX = 30.0
+_FILES_MAX = 65_536  # a stream takes two descriptors; the usual soft limit of 1,024 would be 500 streams
 
 
 def new_boot_id() -> str:
@@ -167,6 +169,8 @@ class Sidecar:
 def main() -> int:
     """Run the sidecar as a child of the agent."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s sidecar %(message)s")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, _FILES_MAX), most))
     supervisor = Supervisor()
     try:
         return Sidecar(supervisor.config(), supervisor).run()

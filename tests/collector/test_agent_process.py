@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ def agent(tmp_path):
     agent = f'[agent]\nspool_dir = "spool"\ndrain_s = 4\n[kafka]\nbootstrap_servers = "127.0.0.1:{port}"\n'
     proxy = '[[sources]]\ntype = "proxy"\nservice = "s"\nlisten = "127.0.0.1:0"\n'
     (tmp_path / "agent.toml").write_text(agent + 8 * (proxy + f'upstream = "http://127.0.0.1:{port}"\n'))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "burstwatch", "agent", "-c", str(tmp_path / "agent.toml")],
@@ -29,6 +31,7 @@ def agent(tmp_path):
             stderr=log,
             text=True,
             start_new_session=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, most)),  # noqa: PLW1509 - a test
         )
     try:
         process.url = json.loads(process.stdout.readline())["proxies"][0]
@@ -74,6 +77,13 @@ def test_a_shipper_that_dies_while_the_agent_drains_is_started_again(agent):
     assert "Traceback" not in agent.log()
     assert agent.status()["shipper"]["restarts"] == 1
     assert agent.status()["spooled"] == 2
+
+
+def test_the_process_that_serves_may_open_as_many_files_as_the_system_lets_it(agent):
+    limits = Path(f"/proc/{child(agent, 'sidecar')}/limits").read_text()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    line = next(line.split() for line in limits.splitlines() if line.startswith("Max open files"))
+    assert int(line[3]) == min(most, 65_536) > 256
 
 
 def test_a_second_signal_ends_the_agent_at_once_and_its_children_with_it(agent):

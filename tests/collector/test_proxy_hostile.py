@@ -223,3 +223,12 @@ def test_a_body_keeps_its_framing_whether_it_comes_at_once_or_in_pieces():
         passed = exchange(POST + b"Transfer-Encoding: chunked\r\n\r\n" + pieces[0], *pieces[1:], leave=True)
         assert headers_of(passed.upstream) == [b"host", b"transfer-encoding"]
         assert passed.upstream.endswith(b"0\r\n\r\n")
+
+
+def test_a_redirect_is_the_clients_to_follow_and_no_proxy_of_the_environment_is_asked(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    answer = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:9/elsewhere\r\nContent-Length: 0\r\n\r\n"
+    passed = exchange(POST + b"\r\n", answer=answer)
+    assert passed.client.startswith(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:9/elsewhere\r\n")
+    assert passed.upstream.count(b"POST ") == 1
