@@ -39,6 +39,7 @@ def main(argv: list[str]) -> int:
     ours = ("streams.worker.faust_consumer", "streams.worker.faust_recovery")
     for name in ("aiokafka", "faust", "mode", "aiohttp", *ours):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # until connected: our one line says it better
     for handler in logging.getLogger().handlers:
         handler.addFilter(Quiet(("aiokafka", "faust", "mode"), time.monotonic))
     from streams.worker.run import serve  # noqa: PLC0415 - Faust takes half a second: not for --help

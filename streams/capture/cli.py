@@ -88,6 +88,7 @@ def main(argv: list[str]) -> int:
         except OSError as error:
             raise OperatorError(f"cannot read the folder {args.out}: {error}; choose another --out") from None
         log = KafkaLog(connect(args.kafka, args.group), REQUESTS)
+        logging.getLogger("kafka").setLevel(logging.WARNING)
         _say_ready(args.out)
         return _record(log, writer, stop)
 
@@ -127,7 +128,7 @@ def _say_ready(out: Path) -> None:
 
 def _log_to_stderr() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s capture %(message)s")
-    logging.getLogger("kafka").setLevel(logging.WARNING)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # until connected: our one line says it better than fifty
 
 
 def _stop_on_signals() -> threading.Event:

@@ -84,6 +84,11 @@ def main(argv: list[str]) -> int:
     listed = list_segments(args.folder)
     about = _with_bar(listed, args.folder, args.out, wanted)
     sys.stdout.write((json.dumps(about, indent=2) if args.json else _summary(args.out, about)) + "\n")
+    if still_open := sum(entry.name.endswith(".seg.tmp") for entry in args.folder.iterdir()):
+        sys.stderr.write(
+            f"note: {still_open} segment(s) are still open and not in this export: a running capture finishes them "
+            f"as event time goes on, at the latest when it is stopped; a killed one reads them again when started\n"
+        )
     return 0
 
 

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 RESULTS_AT_ONCE = 250  # then everybody else in the loop has a turn: some 30 ms
 
+SILENT_S = 60.0
+
 Partition = PartitionState[ServiceState, Counters]
 Cut = tuple[Partition, Snapshot[Counters]]
 Entry = tuple[int, bytes, bytes]  # partition, key, body
@@ -82,6 +84,7 @@ class Flow:
         self._kafka = kafka
         self._clock = clock
         self._outbox = Outbox(kafka.send)
+        self._heard_s: dict[str, float] = {}  # by service; of owned partitions only
         self._kit = ServiceKit(
             fresh=lambda name: ServiceState(name, settings),
             restore=lambda body: ServiceState.restore(body, settings),
@@ -116,6 +119,9 @@ class Flow:
                         return  # taken away meanwhile: whoever has it now does the message again
         except Exception as error:  # noqa: BLE001 - an exception would leave the agent and lose the message
             self._reject(message, error)
+        name = (message.key or b"").decode(errors="replace")
+        if name in partition.services:  # never for a made-up key: what is remembered stays bounded
+            self._heard_s[name] = self._clock()
         await self._outbox.room()
 
     def on_resource(self, message: Message) -> None:
@@ -166,6 +172,13 @@ class Flow:
             self._outbox.put(Parcel(EPISODES, result.service.encode(), body))
             log.info("burst=%s service=%s onset_us=%d", result.state, result.service, result.onset)
 
+    def hears(self, service: str) -> bool:
+        """True unless all agents of ``service`` have been silent for ``SILENT_S``: its gauges would be old news.
+
+        Live agents send at least a heartbeat a second. Counters stay: they are true for ever.
+        """
+        return self._clock() - self._heard_s.get(service, float("-inf")) < SILENT_S
+
     # -- snapshots
 
     async def snapshot(self) -> None:
@@ -204,13 +217,16 @@ class Flow:
     def own(self, number: int, changelog: Mapping[bytes, bytes]) -> None:
         """Take over a partition as the changelog holds it."""
         state = self.partitions[number] = restore(number, changelog, self._kit)
+        self._heard_s.update(dict.fromkeys(state.services, self._clock()))
         self.tally.broken_snapshots += len(state.broken)
         facts = (number, len(state.services), state.next_offset, len(state.broken))
         log.info("partition=%d owned=true services=%d next_offset=%s broken=%d", *facts)
 
     def disown(self, number: int) -> None:
         """Forget a partition another worker may own from now on."""
-        if self.partitions.pop(number, None) is not None:
+        if (state := self.partitions.pop(number, None)) is not None:
+            for name in state.services:
+                self._heard_s.pop(name, None)
             log.info("partition=%d owned=false", number)
 
     def log_resumes_at(self, number: int, offset: int) -> None:

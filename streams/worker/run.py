@@ -33,8 +33,9 @@ def read_samples(flow: Flow, now_s: float, release: str) -> Iterator[Sample]:
     for partition in list(flow.partitions.values()):
         for counters in list(partition.durable.values()):
             yield from counters
-        for state in list(partition.services.values()):
-            yield from service_gauges(state)
+        for name, state in list(partition.services.items()):
+            if flow.hears(name):
+                yield from service_gauges(state)
     yield from resource_samples(flow.board.readings(now_s))
     offsets = {number: partition.durable_offset for number, partition in flow.partitions.items()}
     yield from worker_samples(flow.tally, offsets, release)
@@ -51,6 +52,7 @@ async def serve(settings: WorkerSettings, guards: Guards | None = None) -> int:
         loop.add_signal_handler(number, _on_signal, stopping)
     topic = changelog_topic(settings.app_id, TABLE)
     partitions = await prepare_topics(settings.servers, topic, settings.partitions)
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
     with _scratch(settings.data_dir) as folder:
         worker = StreamWorker(replace(settings, data_dir=folder), partitions, guards)
         release = version("burstwatch")

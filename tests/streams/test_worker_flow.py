@@ -12,6 +12,7 @@ from streams.processors.settings import AnalysisSettings
 from streams.worker import flow as flow_module
 from streams.worker import outbox as outbox_module
 from streams.worker.flow import Flow, Kafka
+from streams.worker.run import read_samples
 from tests.support.service_messages import SECOND, SERVICE, START, Agent, arrival
 
 SETTINGS = AnalysisSettings()
@@ -69,6 +70,8 @@ class FakeKafka:
     async def commit(self, offsets):
         self.commits.append(dict(offsets))
 
+    now_s: float = 0.0
+
     def flow(self) -> Flow:
         kafka = Kafka(
             send=self.send,
@@ -77,7 +80,7 @@ class FakeKafka:
             rewind=lambda *args: self.rewinds.append(args),
             errors=AwayError,
         )
-        flow = Flow(SETTINGS, kafka, lambda: 0.0)
+        flow = Flow(SETTINGS, kafka, lambda: self.now_s)
         flow.own(0, self.changelog)
         return flow
 
@@ -342,3 +345,29 @@ def test_a_hole_is_asked_for_once_until_the_reader_has_moved():
     flow = asyncio.run(run())
     assert flow.partitions[0].services[SERVICE].ledger.messages == 6
     assert flow.tally.offset_gaps == 2
+
+
+def test_a_service_nobody_speaks_for_is_not_shown_as_if_it_were_now():
+    """A burst that was on when the last agent fell silent would else be on for ever; counters stay."""
+
+    async def story():
+        kafka = FakeKafka()
+        flow = kafka.flow()
+        flow.own(0, {})
+        await flow.on_request(Message(0, encode(Agent("a").message([arrival(START)], watermark=START))))
+        await flow.on_request(Message(1, b"junk", key=b"made-up"))
+        await flow.snapshot()
+        assert flow.hears(SERVICE)
+        assert not flow.hears("made-up")
+        shown = {s.name for s in read_samples(flow, 0.0, "1")}
+        kafka.now_s = 61.0
+        assert not flow.hears(SERVICE)
+        silent = {s.name for s in read_samples(flow, 61.0, "1")}
+        assert "burstwatch_burst_active" in shown - silent
+        assert "burstwatch_arrivals_total" in silent
+        flow.own(0, kafka.changelog)
+        assert flow.hears(SERVICE)
+        flow.disown(0)
+        assert not flow.hears(SERVICE)
+
+    asyncio.run(story())
