@@ -31,7 +31,7 @@ test-slow: venv  ## fault injection: kill -9 of every part, broker away, long ru
 	@$(BIN)/python -m pytest -q -m "slow and not bench" $(ARGS)
 
 test-kafka: venv ## conformance and end-to-end suites against a real Apache Kafka (fetched from Maven Central)
-	@$(BIN)/python -m tests.kafka.apache --run $(BIN)/python -m pytest -q -m kafka $(ARGS)
+	@$(BIN)/python -m tests.kafka.apache --run $(BIN)/python -m pytest -q -m "(kafka and not slow) or real_kafka" $(ARGS)
 
 check: venv      ## format, lint, types, import rules, generated files, tests
 	@$(BIN)/ruff format --check .

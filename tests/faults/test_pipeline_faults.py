@@ -54,9 +54,15 @@ def broker(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(real_trace, broker, tmp_path_factory):
+def address(request):
+    """A real Kafka where one is named, else the embedded broker."""
+    return os.environ.get("BURSTWATCH_TEST_KAFKA") or request.getfixturevalue("broker").address
+
+
+@pytest.fixture(scope="module")
+def undisturbed(real_trace, address, tmp_path_factory):
     """What the end must look like."""
-    pipe = Pipeline(tmp_path_factory.mktemp("u") / "p", broker.address, real_trace, service="undisturbed")
+    pipe = Pipeline(tmp_path_factory.mktemp("u") / "p", address, real_trace, service="undisturbed")
     try:
         pipe.start()
         return _comparable(pipe.finish(), pipe)
@@ -89,10 +95,11 @@ def _assert_same(undisturbed, result, pipe):
     assert undisturbed["episodes"] == ended["episodes"]
 
 
+@pytest.mark.real_kafka
 @pytest.mark.parametrize("victim", ["agent", "worker", "capture"])
-def test_kill_9_in_the_middle_changes_nothing(victim, real_trace, broker, undisturbed, tmp_path):
+def test_kill_9_in_the_middle_changes_nothing(victim, real_trace, address, undisturbed, tmp_path):
     pipe = Pipeline(
-        tmp_path / "p", broker.address, real_trace, service=f"kill-{victim}", speed=SPEED, run_id=victim, batch_max=50
+        tmp_path / "p", address, real_trace, service=f"kill-{victim}", speed=SPEED, run_id=victim, batch_max=50
     )
     try:
         pipe.start()
