@@ -7,9 +7,9 @@ from itertools import chain
 from collector.schema.events import Resource
 from collector.schema.topics import REQUESTS
 from streams.export.catalogue import PREFIX
+from streams.export.tally import Tally
 from streams.processors.outputs import WindowRow, WindowStats
 from streams.processors.service import ServiceState
-from streams.worker.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)

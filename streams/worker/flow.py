@@ -18,6 +18,7 @@ from collector.schema.errors import BadMessage
 from collector.schema.events import Kind
 from collector.schema.topics import DEAD_LETTER, EPISODES, REQUESTS, RESOURCES, WINDOWS
 from streams.export.samples import Counters, service_counters
+from streams.export.tally import Tally
 from streams.processors.outputs import Episode, WindowRow, episode_message, window_message
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
@@ -26,7 +27,6 @@ from streams.worker.outbox import Outbox, Parcel, Send
 from streams.worker.ownership import Admission, PartitionState, ServiceKit, Snapshot, read_batch, restore
 from streams.worker.records import PROCESSOR_ERROR, DeadLetter, format_dead_letter
 from streams.worker.resources import ResourceBoard
-from streams.worker.tally import Tally
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from streams.export.catalogue import CATALOGUE, GROUPS, LABELS, MetricType
 from streams.export.markdown import metrics_markdown
 from streams.export.prometheus import Page
 from streams.export.samples import Sample, resource_samples, service_counters, service_gauges, worker_samples
+from streams.export.tally import Tally
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
-from streams.worker.tally import Tally
 from tests.support.worker_process import service_traffic
 
 GOLDEN = Path(__file__).parents[1] / "golden/worker_metrics.txt"
