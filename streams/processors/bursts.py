@@ -1,6 +1,7 @@
 """When does a service burst? The 10-s score against a slowly learned, over-dispersed baseline.
 
-Input: arrivals per second of event time, each second once, in order. Rules (measured: reference statistics 3.1):
+Input: arrivals per second of event time, each second once, in order. Rules (an
+over-dispersed expectation-based scan with one window; Neill 2009; Zhang, Zhang and Lin 2012):
 
 - Baseline, per full 10-s block x of the event-time grid: m moves towards min(x, m + 3 sqrt(phi m) + 1) with memory
   900 s; phi, the variance over mean of blocks, moves with memory 3600 s and never below 1. The first blocks weigh

@@ -1,4 +1,4 @@
-"""What the operator may choose about the analysis. The defaults are measured (reference: DESIGN section 5)."""
+"""What the operator may choose about the analysis. The defaults come from simulations."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 """Faust's Kafka consumer, reading from where the state is, not from where the group last committed.
 
-Faust 0.15.3's own bookkeeping of positions loses messages (reference: kafka-faust.md section 2, reliability.md
-0.5): it acks what it skips, it fills holes, it seeks while a partition is being read. So here
+Faust 0.15.3's own bookkeeping of positions loses messages after a kill -9 (tests/faults/test_worker_faults.py
+shows it): it acks what it skips, it fills holes, it seeks while a partition is being read. So here
 - reading starts at the offset the restored state asks for; the group's commit is only a hint for lag tools;
 - a partition is moved back on request, between two fetches, never under a running one;
 - resuming partitions can be held back until the seek is done (faust_recovery.py).
