@@ -89,8 +89,8 @@ async def _listen(server: Server, host: str, port: int) -> asyncio.Server:
         return await asyncio.start_server(
             server.serve, host, port, limit=_READ_BUFFER, family=socket.AF_UNSPEC, backlog=256
         )
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, OverflowError) as error:  # the latter: no such port number
+        reason = getattr(error, "strerror", None) or str(error)
         raise OperatorError(
             f"cannot listen on {host}:{port} ({reason}); choose another --port (0 takes a free one) or --host"
         ) from error

@@ -77,6 +77,10 @@ def test_options_that_make_no_sense(tmp_path, args, named):
     assert named in _one_line(run_cli("up", *args, "--out", str(tmp_path)))
 
 
+def test_a_broker_port_that_does_not_exist(tmp_path):
+    assert "99999" in _one_line(run_cli("broker", "--port", "99999", "--data", str(tmp_path)))
+
+
 def test_an_unknown_command():
     assert "no command 'dance'" in _one_line(run_cli("dance"))
 
