@@ -209,7 +209,7 @@ def main(argv: list[str]) -> int:
 
 
 def _show(run: Run, options: UpOptions, places: Places, console: Console) -> None:
-    with Screen(console, facts(options, places, options.out)) as screen:
+    with Screen(console, facts(options, places)) as screen:
         tail = run.episodes(screen)
         run.start_load()
         with suppress(KeyboardInterrupt):

@@ -158,7 +158,7 @@ def replay(options: UpOptions, places: Places) -> Part:
     trace = options.trace or places.workload
     args = ["replay", str(trace), "--url", f"http://127.0.0.1:{places.proxy_port}/v1", "--no-progress"]
     args += ["--speed", f"{options.speed:g}", "--json", str(places.state / "replay.json")]
-    return Part("replay", args, announces=False)
+    return Part("replay", args)
 
 
 def export_args(options: UpOptions, places: Places) -> list[str]:

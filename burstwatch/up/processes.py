@@ -31,7 +31,6 @@ class Part:
     name: str
     args: Sequence[str]
     ready_s: float = 30.0
-    announces: bool = True  # prints the readiness line
 
 
 @dataclass(slots=True)

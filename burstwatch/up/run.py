@@ -6,7 +6,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 
@@ -161,7 +160,7 @@ class Run:
         return tail
 
 
-def facts(options: UpOptions, places: Places, out: Path) -> list[str]:
+def facts(options: UpOptions, places: Places) -> list[str]:
     """Return the lines that tell a person what to open."""
     lines = [f"metrics   http://127.0.0.1:{places.metrics_port}/metrics"]
     if options.live:
@@ -171,5 +170,5 @@ def facts(options: UpOptions, places: Places, out: Path) -> list[str]:
         lines.append(f"proxy     http://127.0.0.1:{places.proxy_port}/v1  ({yours})")
         lines.append(f"engine    {plan.upstream_of(options, places)}")
     lines.append(f"kafka     {plan.bootstrap_of(options, places)}")
-    lines.append(f"trace     {out / 'trace.csv'} (written at the end; logs in {places.state / 'logs'})")
+    lines.append(f"trace     {options.out / 'trace.csv'} (written at the end; logs in {places.state / 'logs'})")
     return lines

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from burstwatch.up.processes import free_port
 from collector.schema.codec import events_of
 from collector.spool import folder
 from tests.support.broker import RunningBroker, embedded_broker
@@ -233,11 +233,6 @@ def test_a_broker_killed_and_started_again(tmp_path):
         assert_told_exactly_once(broker.bootstrap_servers, "bounced")
     finally:
         broker.kill()
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def test_without_a_broker_the_agent_is_ready_and_delivers_once_there_is_one(tmp_path):

@@ -2,8 +2,6 @@
 
 import csv
 import io
-import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -22,8 +20,7 @@ from collector.schema.trace_rows import (
     read_rows,
 )
 from tests.support.events import TOKENS
-
-SHARED = Path(os.environ.get("BURSTWATCH_SHARED", Path(__file__).parents[3] / "shared"))
+from tests.support.shared_data import SHARED
 
 
 def _read(text: str) -> list[TraceRow]:

@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from burstwatch.up.processes import Child, Part, free_port, start, stop, wait_ready
 from collector.schema.codec import decode
 from collector.schema.topics import EPISODES, REQUESTS, WINDOWS
+from tests.support.shared_data import SHARED
 
-SHARED = Path(os.environ.get("BURSTWATCH_SHARED", Path(__file__).parents[3] / "shared"))
 AZURE = SHARED / "data/azure/AzureLLMInferenceTrace_code.csv"
 BURSTGPT = SHARED / "data/burstgpt"
 
