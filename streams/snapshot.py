@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
 
-VERSION = 1
+VERSION = 2
 _MAGIC = b"BWSS"
 _PREFIX = struct.Struct("<4sBI")  # magic, version, CRC-32
 _LENGTHS = struct.Struct("<III")  # header, packed part, packed part when unpacked
