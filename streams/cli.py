@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from collector.schema.topics import DEFAULT_PARTITIONS
+from streams.analysis_options import add_analysis_options, analysis_settings
 from streams.config import APP_ID, WorkerSettings
-from streams.processors.settings import AnalysisSettings
 from streams.quiet_log import Quiet
 
 DESCRIPTION = """\
@@ -49,7 +49,6 @@ def main(argv: list[str]) -> int:
 
 def parse(argv: list[str]) -> WorkerSettings:
     """Return the settings ``argv`` asks for. Raises ``OperatorError``; argparse exits 2 on bad usage."""
-    plain = AnalysisSettings()
     parser = argparse.ArgumentParser(
         prog="burstwatch worker", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Help
     )
@@ -59,22 +58,9 @@ def parse(argv: list[str]) -> WorkerSettings:
     add("--partitions", type=int, default=DEFAULT_PARTITIONS, help="partitions of topics that must be created")
     add("--metrics-host", default="127.0.0.1", help="address /metrics listens on")
     add("--metrics-port", type=int, default=0, metavar="PORT", help="its port; 0 picks a free one")
-    add(
-        "--burst-threshold",
-        type=float,
-        default=plain.burst_threshold,
-        metavar="Z",
-        help="score at which a burst begins",
-    )
-    add(
-        "--burst-warmup-s",
-        type=int,
-        default=plain.burst_warmup_s,
-        metavar="S",
-        help="seconds of event time before a service can burst",
-    )
     add("--snapshot-interval-s", type=float, default=1.0, metavar="S", help="seconds between two snapshots")
     add("--data-dir", type=Path, metavar="DIR", help="scratch folder; nothing in it must survive (default: temporary)")
+    add_analysis_options(parser)
     args = parser.parse_args(argv)
     return WorkerSettings(
         kafka=args.kafka,
@@ -84,5 +70,5 @@ def parse(argv: list[str]) -> WorkerSettings:
         metrics_port=args.metrics_port,
         snapshot_interval_s=args.snapshot_interval_s,
         data_dir=args.data_dir,
-        analysis=AnalysisSettings(burst_threshold=args.burst_threshold, burst_warmup_s=args.burst_warmup_s),
+        analysis=analysis_settings(args),
     )
