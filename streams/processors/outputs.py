@@ -1,4 +1,4 @@
-"""What the analysis says: window rows and burst episodes, and their messages (topics llm.windows, llm.episodes).
+"""What the analysis says: window rows with their messages (topic llm.windows), and bursts (see also episodes.py).
 
 Times are integer microseconds of event time; rates are per second; None means not enough data, never 0 or NaN.
 """
@@ -86,7 +86,6 @@ class Episode:
 
 
 _STATS = tuple(field.name for field in fields(WindowStats))
-_EPISODE = tuple(field.name for field in fields(Episode))
 
 
 def window_message(row: WindowRow) -> dict[str, Any]:
@@ -103,14 +102,4 @@ def window_message(row: WindowRow) -> dict[str, Any]:
             str(window_s): {name: getattr(stats, name) for name in _STATS}
             for window_s, stats in row.windows.items()
         },
-    }
-
-
-def episode_message(episode: Episode) -> dict[str, Any]:
-    """Return ``episode`` as the JSON object of topic llm.episodes; onset and end share one id."""
-    return {
-        "v": MESSAGE_VERSION,
-        "id": f"{episode.service}|burst|{episode.onset}",
-        "kind": "burst",
-        **{name: getattr(episode, name) for name in _EPISODE},
     }

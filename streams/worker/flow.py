@@ -19,7 +19,8 @@ from collector.schema.events import Kind
 from collector.schema.topics import DEAD_LETTER, EPISODES, REQUESTS, RESOURCES, WINDOWS
 from streams.export.samples import Counters, service_counters
 from streams.export.tally import Tally
-from streams.processors.outputs import Episode, WindowRow, episode_message, window_message
+from streams.processors.episodes import AnyEpisode, episode_message
+from streams.processors.outputs import WindowRow, window_message
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
 from streams.snapshot import BadSnapshot
@@ -167,10 +168,10 @@ class Flow:
         if isinstance(result, WindowRow):
             body = orjson.dumps(window_message(result))
             self._outbox.put(Parcel(WINDOWS, result.service.encode(), body))
-        elif isinstance(result, Episode):
-            body = orjson.dumps(episode_message(result))
-            self._outbox.put(Parcel(EPISODES, result.service.encode(), body))
-            log.info("burst=%s service=%s onset_us=%d", result.state, result.service, result.onset)
+        elif isinstance(result, AnyEpisode):
+            message = episode_message(result)
+            self._outbox.put(Parcel(EPISODES, result.service.encode(), orjson.dumps(message)))
+            log.info("%s=%s service=%s onset_us=%d", message["kind"], result.state, result.service, result.onset)
 
     def hears(self, service: str) -> bool:
         """True unless all agents of ``service`` have been silent for ``SILENT_S``: its gauges would be old news.

@@ -9,7 +9,8 @@ from collector.schema.codec import Batch
 from collector.schema.errors import OperatorError
 from collector.schema.events import API_LOG, Kind
 from streams.processors import count_panes, ordered
-from streams.processors.outputs import Episode, WindowRow, episode_message, window_message
+from streams.processors.episodes import episode_message
+from streams.processors.outputs import Episode, WindowRow, window_message
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
 from tests.support.service_messages import (
