@@ -13,6 +13,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "agent": ("collector.cli:main", "watch a serving node: sources -> disk spool -> Kafka"),
     "worker": ("streams.cli:main", "compute burstiness, failures and memory pressure; serve /metrics"),
     "capture": ("streams.capture.cli:main", "write live traffic to exactly-once trace segments"),
+    "analyze": ("burstwatch.analyze.cli:main", "the live analysis over a trace file, offline"),
+    "windows": ("burstwatch.windows.cli:main", "what the workers say, as a live table or JSON lines"),
     "trace": ("streams.capture.trace_cli:main", "trace export: segments -> CSV in the BurstGPT schema"),
     "engine": ("workload.engine.cli:main", "a simulated OpenAI-compatible engine with a bounded KV cache"),
     "replay": ("workload.replay.cli:main", "send a trace to an OpenAI-compatible server, on schedule"),

@@ -1,0 +1,1 @@
+"""`burstwatch analyze`: a trace file through the live processors, without Kafka and without waiting."""
