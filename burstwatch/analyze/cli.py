@@ -19,7 +19,8 @@ from collector.schema.columns import is_token
 from collector.schema.errors import OperatorError
 from collector.sources.recording import Recording, load_recording
 from streams.analysis_options import add_analysis_options, analysis_settings
-from streams.processors.outputs import WindowRow, episode_message, window_message
+from streams.processors.episodes import AnyEpisode, episode_message
+from streams.processors.outputs import WindowRow, window_message
 from streams.processors.settings import AnalysisSettings
 
 DESCRIPTION = """\
@@ -75,7 +76,9 @@ def main(argv: list[str]) -> int:
     for result in _with_bar(analysis, recording):
         if not isinstance(result, WindowRow) or result.model == "all":
             findings.note(_message(result))
-    Console(soft_wrap=True, highlight=False).print(report(findings, _head(args.file, recording, analysis)))
+    console = Console(highlight=False)
+    wide = console if console.is_terminal else Console(width=160, highlight=False)
+    wide.print(report(findings, _head(args.file, recording, analysis)), soft_wrap=console.is_terminal)
     return 0
 
 
@@ -90,7 +93,7 @@ def _require_origin(text: str | None) -> None:
         raise OperatorError(f"--origin {text!r} is not a time such as 2026-11-01T00:00:00Z, nor 'now'")
 
 
-def _message(result: object) -> dict[str, Any]:
+def _message(result: WindowRow | AnyEpisode) -> dict[str, Any]:
     return window_message(result) if isinstance(result, WindowRow) else episode_message(result)
 
 
@@ -122,7 +125,7 @@ def _head(path: Path, recording: Recording, analysis: OfflineAnalysis) -> list[s
     rate = f"{len(recording) / span_s:.3g}/s" if span_s else "all at once"
     classes = ", ".join(f"{model} ({log_type}) {t.arrivals:,}" for (model, log_type), t in sorted(totals.items()))
     return [
-        f"{path}: {len(recording):,} requests, {clock(first)} to {clock(last)} UTC ({span_s:,.0f} s, {rate}), "
-        f"{failures:,} of {ended:,} failed ({failures / max(ended, 1):.2%})",
+        f"{path}: {len(recording):,} requests, {failures:,} of {ended:,} failed ({failures / max(ended, 1):.2%})",
+        f"from {clock(first)} to {clock(last)} UTC: {span_s:,.0f} s, {rate}",
         f"models: {classes}",
     ]

@@ -87,7 +87,17 @@ def _quantiles(values: list[float]) -> list[str]:
 
 def _burstiest(findings: Findings) -> Table:
     table = Table(title="the burstiest windows, by CV", title_justify="left", box=None)
-    for title in ("window until (UTC)", "requests", "req/s", "CV", "α", "method", "disp. 1 s", "failures", "95 % bounds"):
+    for title in (
+        "window until (UTC)",
+        "requests",
+        "req/s",
+        "CV",
+        "α",
+        "method",
+        "disp. 1 s",
+        "failures",
+        "95 % bounds",
+    ):
         table.add_column(title, justify="left" if title.startswith("window") else "right", no_wrap=True)
     known = [(end, w) for end, w in findings.windows if w["cv"] is not None]
     for end, w in nlargest(WINDOWS_SHOWN, known, key=lambda found: found[1]["cv"]):
@@ -109,8 +119,7 @@ def _episodes(episodes: Iterable[dict[str, Any]]) -> list[RenderableType]:
     if not ended:
         return ["no episode: no burst, nothing else out of the ordinary"]
     lines: list[RenderableType] = [f"{len(ended):,} episodes" + (", the last of them" if _many(ended) else "")]
-    for episode in ended[-EPISODES_SHOWN:]:
-        lines.append(f"  {clock(episode['onset'])[:10]} {episode_line(episode)}")
+    lines += [f"  {clock(e['onset'])[:10]} {episode_line(e)}" for e in ended[-EPISODES_SHOWN:]]
     return lines
 
 

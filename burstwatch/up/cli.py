@@ -14,12 +14,12 @@ from types import FrameType
 
 from rich.console import Console
 
+from burstwatch.tail import require_broker
 from burstwatch.up import plan
 from burstwatch.up.plan import Places, UpOptions
 from burstwatch.up.processes import free_port, hold, require_free
 from burstwatch.up.run import Run, facts
 from burstwatch.up.screen import Screen, total_line
-from burstwatch.up.tail import require_broker
 from collector.schema.columns import is_token
 from collector.schema.errors import BadTrace, OperatorError
 from collector.schema.trace_rows import read_rows

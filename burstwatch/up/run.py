@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from burstwatch.tail import TopicTail, end_offsets
 from burstwatch.up import plan
 from burstwatch.up.numbers import Numbers, read_numbers
 from burstwatch.up.plan import Places, UpOptions
 from burstwatch.up.processes import Child, Part, restart, start, stop, wait_ready
 from burstwatch.up.screen import Screen, episode_line
-from burstwatch.up.tail import EpisodeTail, end_offsets
 from collector.schema.errors import OperatorError
-from collector.schema.topics import REQUESTS
+from collector.schema.topics import EPISODES, REQUESTS
 
 RESTARTS_MAX = 5
 TICK_S = 1.0
@@ -152,10 +152,10 @@ class Run:
         for child in self._children.values():
             child.process.kill()
 
-    def episodes(self, screen: Screen) -> EpisodeTail:
+    def episodes(self, screen: Screen) -> TopicTail:
         """Return a started tail that notes bursts on ``screen``."""
         bootstrap = plan.bootstrap_of(self._options, self._places)
-        tail = EpisodeTail(bootstrap, lambda episode: screen.note(episode_line(episode)))
+        tail = TopicTail(bootstrap, [EPISODES], lambda episode: screen.note(episode_line(episode)))
         tail.start()
         return tail
 

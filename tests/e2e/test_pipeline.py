@@ -1,6 +1,7 @@
 """Real traces through agent -> broker -> worker -> capture: exactly once, and equal to brute force."""
 
 import csv
+import json
 import math
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 from collector.schema.trace_rows import BURSTGPT_8, read_rows
 from tests.support import brute_force
 from tests.support.brute_force import Ended
-from tests.support.pipeline import AZURE, BURSTGPT, Pipeline, generated_trace
+from tests.support.pipeline import AZURE, BURSTGPT, Pipeline, generated_trace, run_cli
 
 pytestmark = pytest.mark.kafka
 
@@ -58,6 +59,7 @@ def test_azure_rows_come_out_exactly_once_and_windows_equal_brute_force(pipeline
     assert result.manifest["rows"]["total"] == len(rows) == 8819
     assert tuple(result.rows[0]) == BURSTGPT_8
     _assert_windows_equal(result, rows)
+    _assert_offline_is_the_same(pipe, result)
 
 
 def test_our_own_trace_comes_out_whole_and_windows_equal_brute_force(pipeline, tmp_path):
@@ -72,6 +74,16 @@ def test_our_own_trace_comes_out_whole_and_windows_equal_brute_force(pipeline, t
     shifted = [replace(row, submitted_us=row.submitted_us + origin_us) for row in rows]
     _assert_windows_equal(result, shifted, rows_min=80)
     assert result.episodes
+    _assert_offline_is_the_same(pipe, result)
+
+
+def _assert_offline_is_the_same(pipe, result):
+    """`burstwatch analyze --json` prints the very messages of llm.windows and llm.episodes."""
+    done = run_cli("analyze", str(pipe.trace), "--service", pipe.service, "--json")
+    assert done.returncode == 0, done.stderr
+    printed = [json.loads(line) for line in done.stdout.splitlines()]
+    assert result.windows == {m["id"]: m for m in printed if "windows" in m}
+    assert result.episodes == {(m["id"], m["state"]): m for m in printed if "windows" not in m}
 
 
 def _assert_windows_equal(result, rows, rows_min=300):

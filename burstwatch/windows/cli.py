@@ -1,0 +1,120 @@
+"""`burstwatch windows`: the newest windows of every service, once or for as long as it runs."""
+
+import argparse
+import signal
+import sys
+import threading
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.live import Live
+
+from burstwatch.tail import TopicTail, newest, require_broker
+from burstwatch.windows.table import Newest, picture
+from collector.schema.errors import OperatorError
+from collector.schema.topics import EPISODES, WINDOWS
+
+DESCRIPTION = """\
+Show what the workers publish: the newest windows of every service (topic llm.windows) and the last bursts, failures
+and memory pressure (llm.episodes). Once, or live with --follow; as a table, or as JSON lines just as they are in Kafka.
+"""
+EPILOG = """\
+examples:
+  burstwatch windows --kafka 127.0.0.1:9092                     # the newest row of every service
+  burstwatch windows --kafka 127.0.0.1:9092 --follow            # a live table
+  burstwatch windows --kafka k1:9092 --follow --json            # every row and episode from now on, one a line
+  burstwatch windows --kafka k1:9092 --service chat --classes   # per model and log type, too
+"""
+RECENT = 2000  # messages per partition looked at for the newest rows
+REFRESH_S = 0.5
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults and keeps the examples as written."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="burstwatch windows", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Help
+    )
+    add = parser.add_argument
+    add("--kafka", required=True, metavar="HOST:PORT", help="Kafka bootstrap servers, separated by commas")
+    add("--follow", action="store_true", help="go on until Ctrl-C")
+    add("--json", action="store_true", help="JSON lines instead of a table")
+    add("--window", type=int, default=60, metavar="S", help="window the table shows, in seconds")
+    add("--service", metavar="NAME", help="only this service (default: all)")
+    add("--classes", action="store_true", help="rows per model and log type, too")
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Show windows. Returns 0; raises ``OperatorError`` if no broker answers."""
+    args = _parser().parse_args(argv)
+    require_broker(args.kafka)
+    shown = Newest(args.service, args.classes)
+    if args.json:
+        return _json_lines(args, shown)
+    for message in newest(args.kafka, [EPISODES, WINDOWS], RECENT):
+        shown.note(message)
+    _require_window(shown, args.window)
+    console = Console()
+    if not args.follow:
+        wide = console if console.is_terminal else Console(width=160)
+        wide.print(picture(shown, args.window))
+        return 0
+    stopped = _until_told()
+    tail = TopicTail(args.kafka, [EPISODES, WINDOWS], shown.note)
+    tail.start()
+    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        while not stopped.wait(REFRESH_S):
+            live.update(picture(shown, args.window), refresh=console.is_terminal)
+    tail.stop()
+    return 0
+
+
+def _require_window(shown: Newest, window_s: int) -> None:
+    known = {w for row in shown.rows.values() for w in row["windows"]}
+    if known and str(window_s) not in known:
+        choices = ", ".join(sorted(known, key=int))
+        raise OperatorError(f"--window {window_s}: the workers publish windows of {choices} seconds")
+
+
+def _json_lines(args: argparse.Namespace, shown: Newest) -> int:
+    def put(message: dict[str, Any]) -> None:
+        if shown.wants(message):
+            sys.stdout.buffer.write(orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE))
+            sys.stdout.buffer.flush()
+
+    if not args.follow:
+        for message in newest(args.kafka, [WINDOWS], RECENT):
+            shown.note(message)
+        for row in shown.known():
+            put(row)
+        return 0
+    stopped = _until_told()
+    broken = threading.Event()
+
+    def put_or_stop(message: dict[str, Any]) -> None:
+        try:
+            put(message)
+        except BrokenPipeError:  # the reader of our lines has gone: so may we
+            broken.set()
+            stopped.set()
+
+    tail = TopicTail(args.kafka, [WINDOWS, EPISODES], put_or_stop)
+    tail.start()
+    stopped.wait()
+    tail.stop()
+    if broken.is_set():
+        with suppress(OSError):
+            sys.stdout.close()
+    return 0
+
+
+def _until_told() -> threading.Event:
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    return stopped

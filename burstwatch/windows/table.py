@@ -1,0 +1,134 @@
+"""The newest window rows as a table. Pure: the present is an argument."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from burstwatch.analyze.report import clock
+from burstwatch.up.screen import episode_line, number, percent
+
+ROWS_MAX = 10_000
+EPISODES_SHOWN = 8
+FORGET_US = 3600 * 1_000_000
+_TITLES = ("service", "model", "log type", "until", "requests", "req/s", "CV", "α", "disp. 1 s", "failures",
+           "95 % bounds", "TTFT p95", "took p95", "in flight", "state")  # fmt: skip
+
+Key = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class Newest:
+    """What the table shows: fed with messages of llm.windows and llm.episodes, in any order, any number of times.
+
+    Attributes:
+        service: only this one; None for all.
+        classes: rows per model and log type too, not only a service's total.
+        rows: the newest row of each class.
+        episodes: what was told last, as lines.
+    """
+
+    service: str | None = None
+    classes: bool = False
+    rows: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    episodes: deque[str] = field(default_factory=lambda: deque(maxlen=EPISODES_SHOWN))
+    _active: dict[tuple[str, str], int] = field(default_factory=dict)  # (service, kind) -> onset of the newest
+    _ended: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def wants(self, message: Mapping[str, Any]) -> bool:
+        """Return whether ``message`` is among those asked for."""
+        if self.service is not None and message.get("service") != self.service:
+            return False
+        return self.classes or "windows" not in message or message.get("model") == "all"
+
+    def note(self, message: dict[str, Any]) -> None:
+        """Take a message into account; one that is malformed is left out."""
+        if not self.wants(message):
+            return
+        try:
+            self._row(message) if "windows" in message else self._episode(message)
+        except (KeyError, TypeError, ValueError):
+            return
+
+    def _row(self, row: dict[str, Any]) -> None:
+        key = (str(row["service"]), str(row["model"]), str(row["log_type"]))
+        known = self.rows.get(key)
+        if known is None and len(self.rows) >= ROWS_MAX:
+            return
+        if known is None or row["end"] >= known["end"]:
+            self.rows[key] = row
+
+    def _episode(self, episode: dict[str, Any]) -> None:
+        place, onset = (str(episode["service"]), str(episode["kind"])), int(episode["onset"])
+        line = episode_line(episode)
+        known = self._active if episode["state"] == "onset" else self._ended
+        if onset <= known.get(place, -1):
+            return  # told again after a restart
+        known[place] = onset
+        self.episodes.append(line)
+
+    def active(self, service: str) -> list[str]:
+        """Return the kinds of episode that ``service`` is in."""
+        return [k for (s, k), onset in self._active.items() if s == service and onset > self._ended.get((s, k), -1)]
+
+    def known(self) -> list[dict[str, Any]]:
+        """Return the newest row of every class, by name; classes an hour behind the newest are left out."""
+        if not self.rows:
+            return []
+        newest = max(row["end"] for row in self.rows.values())
+        return [row for _, row in sorted(self.rows.items()) if row["end"] > newest - FORGET_US]
+
+
+def picture(newest: Newest, window_s: int) -> Group:
+    """Return the table of one window, and what happened last."""
+    table = Table(box=None, pad_edge=False)
+    for i, title in enumerate(_TITLES):
+        table.add_column(title, justify="left" if i < 3 else "right", no_wrap=True)
+    rows = newest.known()
+    for row in rows:
+        if (stats := row["windows"].get(str(window_s))) is not None:
+            table.add_row(*_cells(newest, row, stats))
+    what = table if rows else Text("no windows yet: a row comes every 10 s of event time once requests are seen")
+    return Group(what, Text(), Text("\n".join(newest.episodes) or "no episode yet"))
+
+
+def _cells(newest: Newest, row: dict[str, Any], stats: dict[str, Any]) -> list[str | Text]:
+    low, high = stats.get("failure_ratio_lower"), stats.get("failure_ratio_upper")
+    state: str | Text = ""
+    if row["model"] == "all":
+        kinds = newest.active(row["service"])
+        state = Text(" ".join(kinds), style="bold white on red") if kinds else Text("calm", style="green")
+    return [
+        row["service"],
+        row["model"],
+        row["log_type"],
+        f"{clock(row['end'])[11:]}Z",
+        f"{stats['arrivals']:,}",
+        *(number(stats.get(name)) for name in ("rate", "cv", "gamma_shape", "dispersion_1s")),
+        percent(stats.get("failure_ratio")),
+        "-" if low is None else f"{percent(low)}-{percent(high)}",
+        *(seconds(_percentile(stats, name)) for name in ("time_to_first_token_s", "request_duration_s")),
+        number(stats.get("concurrency"), 1),
+        state,
+    ]
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration for people.
+
+    >>> seconds(0.0123), seconds(4.5), seconds(None)
+    ('12 ms', '4.5 s', '-')
+    """
+    if value is None:
+        return "-"
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def _percentile(stats: Mapping[str, Any], name: str) -> float | None:
+    found = (stats.get("percentiles") or {}).get(name) or {}
+    value: float | None = found.get("p95")
+    return value

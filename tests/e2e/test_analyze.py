@@ -1,0 +1,67 @@
+"""`burstwatch analyze` as a person uses it: the report, the lines, and what it says to bad input."""
+
+import json
+
+import pytest
+
+from tests.support.pipeline import generated_trace, run_cli
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory):
+    return generated_trace(tmp_path_factory.mktemp("trace"), duration_s=1500)
+
+
+def test_the_report_says_how_bursty_when_and_what_happened(trace):
+    done = run_cli("analyze", str(trace), "--window", "300")
+    assert done.returncode == 0, done.stderr
+    requests = len(trace.read_text().splitlines()) - 1
+    assert f"{requests:,} requests" in done.stdout
+    assert "2023-11-01 00:00:0" in done.stdout
+    assert "windows of 300 s" in done.stdout
+    assert "burst ends" in done.stdout
+
+
+def test_json_lines_are_rows_and_episodes_and_count_every_request(trace):
+    done = run_cli("analyze", str(trace), "--json", "--service", "chat")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = [line for line in lines if "windows" in line and line["model"] == "all"]
+    requests = len(trace.read_text().splitlines()) - 1
+    assert {line["service"] for line in lines} == {"chat"}
+    assert sum(row["windows"]["10"]["arrivals"] for row in rows) == requests
+    assert [line["end"] for line in rows] == sorted(line["end"] for line in rows)
+    assert any(line.get("kind") == "burst" for line in lines)
+
+
+def test_a_higher_threshold_finds_fewer_bursts(trace):
+    def onsets(*options: str) -> int:
+        done = run_cli("analyze", str(trace), "--json", *options)
+        return sum('"kind":"burst","service"' in x or '"state":"onset"' in x for x in done.stdout.splitlines())
+
+    assert onsets("--burst-threshold", "50") == 0 < onsets()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("nowhere.csv",), "nowhere.csv"),
+        (("TRACE", "--window", "77"), "--window must be one of 10, 60, 300, 1200, 3600"),
+        (("TRACE", "--origin", "yesterday"), "--origin 'yesterday' is not a time"),
+        (("TRACE", "--service", "two words"), "--service must be"),
+        (("TRACE", "--burst-threshold", "1"), "burst_threshold"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(trace, options, says):
+    done = run_cli("analyze", *(str(trace) if option == "TRACE" else option for option in options))
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_empty_trace_is_no_fault(trace, tmp_path):
+    empty = tmp_path / "empty.csv"
+    empty.write_text(trace.read_text().splitlines()[0] + "\n")
+    done = run_cli("analyze", str(empty))
+    assert done.returncode == 0
+    assert "no requests" in done.stdout
+    assert run_cli("analyze", str(empty), "--json").stdout == ""

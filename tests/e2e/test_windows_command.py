@@ -1,0 +1,127 @@
+"""`burstwatch windows` against a real broker: the newest rows, the live lines, the table."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from rich.console import Console
+
+from burstwatch.windows.table import Newest, picture
+from collector.schema.topics import EPISODES, WINDOWS
+from tests.support.broker import create_topic, embedded_broker
+from tests.support.pipeline import run_cli
+from tests.support.worker_process import produce
+
+pytestmark = pytest.mark.kafka
+
+END = 1_700_000_000_000_000
+STATS = {"arrivals": 120, "rate": 2.0, "cv": 1.5, "gamma_shape": 0.5, "dispersion_1s": 3.0, "failure_ratio": 0.25,
+         "failure_ratio_lower": 0.2, "failure_ratio_upper": 0.3, "concurrency": 4.2,
+         "percentiles": {"time_to_first_token_s": {"p95": 0.25}, "request_duration_s": {"p95": 7.5}}}  # fmt: skip
+
+
+def row(service: str, end: int, model: str = "all", **changes) -> dict:
+    log_type = "all" if model == "all" else "API log"
+    windows = {"10": STATS | changes, "60": STATS | changes}
+    return {"v": 1, "id": f"{service}|{model}|{log_type}|{end}", "service": service, "model": model,
+            "log_type": log_type, "end": end, "windows": windows}  # fmt: skip
+
+
+def burst(state: str) -> dict:
+    end = END if state == "end" else None
+    return {"v": 1, "id": f"chat|burst|{END - 60_000_000}", "kind": "burst", "state": state, "service": "chat",
+            "onset": END - 60_000_000, "detected": END - 58_000_000, "end": end, "baseline_rate": 2.0,
+            "peak_rate": 16.0, "peak_z": 9.0, "arrivals": 300}  # fmt: skip
+
+
+def put(kafka: str, *messages: dict) -> None:
+    for message in messages:
+        topic = WINDOWS if "windows" in message else EPISODES
+        produce(kafka, [(message["service"].encode(), json.dumps(message).encode())], topic)
+
+
+@pytest.fixture(scope="module")
+def kafka_with_rows():
+    with embedded_broker() as broker:
+        for topic in (WINDOWS, EPISODES):
+            create_topic(broker.bootstrap_servers, partitions=4, name=topic)
+        older, newer = END - 10_000_000, END
+        rows = [row(name, end, model) for end in (older, newer) for name in ("chat", "code") for model in ("all", "m")]
+        put(broker.bootstrap_servers, *rows, burst("onset"))
+        yield broker.bootstrap_servers
+
+
+def test_once_it_prints_the_newest_row_of_every_service(kafka_with_rows):
+    done = run_cli("windows", "--kafka", kafka_with_rows, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [row("chat", END), row("code", END)]
+    one = run_cli("windows", "--kafka", kafka_with_rows, "--json", "--service", "code", "--classes")
+    assert [json.loads(line) for line in one.stdout.splitlines()] == [row("code", END), row("code", END, "m")]
+
+
+def test_the_table_says_the_same_to_people(kafka_with_rows):
+    done = run_cli("windows", "--kafka", kafka_with_rows)
+    chat, code = (line for line in done.stdout.splitlines() if line.startswith(("chat", "code")))
+    for part in ("22:13:20Z", "120", "2.00", "1.50", "25.0%", "20.0%-30.0%", "250 ms", "7.5 s", "burst"):
+        assert part in chat
+    assert "calm" in code
+
+
+def test_followed_it_prints_every_new_message_until_interrupted(kafka_with_rows):
+    command = [sys.executable, "-m", "burstwatch", "windows", "--kafka", kafka_with_rows, "--follow", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    sent = [row("chat", END + 10_000_000), burst("end")]
+    seen: list[dict] = []
+    deadline = time.monotonic() + 30
+    os.set_blocking(process.stdout.fileno(), False)
+    try:
+        while not all(message in seen for message in sent):
+            assert time.monotonic() < deadline, (seen, process.poll())
+            put(kafka_with_rows, *sent)  # again and again: when it began to listen is not known
+            time.sleep(0.3)
+            seen += [json.loads(line) for line in (process.stdout.read() or b"").splitlines()]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 0, process.stderr.read()
+    finally:
+        process.kill()
+
+
+def test_what_cannot_be_shown_is_said_in_one_line(kafka_with_rows):
+    away = run_cli("windows", "--kafka", "127.0.0.1:1")
+    assert away.returncode == 2
+    assert "no Kafka broker answers at 127.0.0.1:1" in away.stderr
+    wrong = run_cli("windows", "--kafka", kafka_with_rows, "--window", "77")
+    assert wrong.returncode == 2
+    assert "--window 77: the workers publish windows of 10, 60 seconds" in wrong.stderr
+
+
+def shown(newest: Newest) -> str:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(picture(newest, 60))
+    return console.export_text()
+
+
+def test_an_episode_ends_however_often_it_is_told():
+    newest = Newest()
+    newest.note(row("chat", END))
+    for message in (burst("onset"), burst("onset"), burst("end"), burst("onset")):
+        newest.note(message)
+    assert newest.active("chat") == []
+    assert len(newest.episodes) == 2
+    assert "calm" in shown(newest)
+
+
+def test_malformed_messages_and_rows_from_long_ago_are_left_out():
+    newest = Newest()
+    junk = [{}, {"windows": 1}, {"windows": {}, "service": "x", "model": "all"}, {"kind": "burst"}, {"service": 5}]
+    for message in [*junk, row("old", END - 3_601_000_000), row("chat", END)]:
+        newest.note(message)
+    assert [r["service"] for r in newest.known()] == ["chat"]
+    assert "chat" in shown(newest)
+    assert "old" not in shown(newest)
+    assert "no windows yet" in shown(Newest())
