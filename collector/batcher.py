@@ -1,4 +1,4 @@
-"""Events become messages: one buffer per lane, completions before arrivals, a watermark only when it is true.
+"""Events become messages: one buffer per lane, a kind at a time, a watermark only when it is true.
 
 Pure: never reads a clock, never waits. A *lane* is a topic and a key; its messages are numbered without holes
 from 0 in every boot, and a number is used up even if its message is later dropped: the hole shows the loss.
@@ -54,6 +54,10 @@ class Batcher:
         """Tell that ``source`` feeds ``lane``: no watermark before it has promised one."""
         self._lanes.setdefault(lane, _Buffer()).promises.setdefault(source, None)
 
+    def open(self, lane: Lane) -> None:
+        """Make ``lane`` known without a source that feeds it: what comes in beside others' events promises nothing."""
+        self._lanes.setdefault(lane, _Buffer())
+
     def promise(self, lane: Lane, source: str, watermark: int | None) -> None:
         """Tell that every event of ``source`` up to ``watermark`` has been added."""
         self._lanes[lane].promises[source] = watermark
@@ -101,9 +105,10 @@ class Batcher:
         chunks = [
             (kind, events[start : start + self._batch_max])
             for kind, events in (
+                # Readings first: what the watermark makes final is then judged with them at hand.
+                (Kind.RESOURCE, buffer.resources),
                 (Kind.COMPLETION, buffer.completions),
                 (Kind.ARRIVAL, buffer.arrivals),
-                (Kind.RESOURCE, buffer.resources),
             )
             for start in range(0, len(events), self._batch_max)
         ] or [(Kind.RESOURCE if lane[0] == RESOURCES else Kind.ARRIVAL, [])]

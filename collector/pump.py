@@ -2,6 +2,9 @@
 
 Takes the time as an argument. Each step takes what live sources emitted, reads recorded sources as far as due
 and the spool allows, and flushes every lane that is full, whose linger is over, or that owes a heartbeat.
+
+An engine's readings that name their service go two ways: to the node's lane, and to the service's own, so that
+whoever analyses the service finds load and memory in one log, in one order. Both copies count as events.
 """
 
 from collections.abc import Sequence
@@ -10,7 +13,8 @@ from dataclasses import dataclass
 from collector.batcher import Batcher
 from collector.intake import Intake
 from collector.outbox import Outbox
-from collector.sources.base import Lane, LiveSource, RecordedSource
+from collector.schema.events import Event, Resource
+from collector.sources.base import Lane, LiveSource, RecordedSource, request_lane
 
 HEARTBEAT_S = 1.0
 # Flushes of one recorded source per step: live events never wait longer than these take.
@@ -105,10 +109,23 @@ class Pump:
                     self._batcher.promise(source.lane, source.name, item)
                 continue
             lane, event = item
-            self._batcher.add(lane, event)
-            self._since.setdefault(lane, now_s)
-            if self._batcher.room(lane) <= 0:
-                self._flush(lane, now_s)
+            self._put(lane, event, now_s)
+            if isinstance(event, Resource) and event.service is not None:
+                self._put(self._beside(event.service), event, now_s)
+
+    def _put(self, lane: Lane, event: Event, now_s: float) -> None:
+        self._batcher.add(lane, event)
+        self._since.setdefault(lane, now_s)
+        if self._batcher.room(lane) <= 0:
+            self._flush(lane, now_s)
+
+    def _beside(self, service: str) -> Lane:
+        """Return the lane of a service whose requests may be watched by another agent, or by none."""
+        lane = request_lane(service)
+        if lane not in self._flushed:
+            self._batcher.open(lane)
+            self._flushed[lane] = float("-inf")
+        return lane
 
     def _read(self, source: RecordedSource, now_s: float) -> float:
         lane = source.lane

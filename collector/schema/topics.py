@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from collector.schema.events import Kind
 
-REQUESTS = "llm.requests"  # arrivals and completions, key = service
+REQUESTS = "llm.requests"  # arrivals, completions and the engines' readings, key = service
 RESOURCES = "llm.resources"  # node state, key = node
 WINDOWS = "llm.windows"  # one row per key and window every 10 s, key = service
 EPISODES = "llm.episodes"  # burst onset, update, end, key = service

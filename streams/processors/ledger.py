@@ -13,7 +13,6 @@ class Ledger:
         duplicates: messages whose identity had been applied before.
         replayed: messages at source offsets already applied, since this process started (a restart re-reads
             some; not part of the snapshot, so that restarted and undisturbed runs end equal).
-        misplaced: messages that are neither arrivals nor completions.
         missing: messages known to exist (by ``seq``) that have not come; falls when a late one fills its gap.
         late: events too late for a path: "counts" (only in totals), "ordered" (not in the gap statistics).
         future: events beyond the bounded store of what lies ahead of the watermark (only in totals).
@@ -26,7 +25,6 @@ class Ledger:
     messages: int
     duplicates: int
     replayed: int
-    misplaced: int
     missing: int
     late: Mapping[str, int]
     future: int

@@ -45,7 +45,7 @@ class ServiceState:
         self.settings = settings
         self.offset = -1
         self._replayed = 0
-        self._counted = {"messages": 0, "duplicates": 0, "misplaced": 0, "counts": 0, "ordered": 0, "future": 0}
+        self._counted = {"messages": 0, "duplicates": 0, "counts": 0, "ordered": 0, "future": 0}
         self._settled_floor = 0  # what a snapshot had settled and forgotten stays so under other settings
         self._fresh_floor = 0
         self._sources = Sources()
@@ -72,10 +72,7 @@ class ServiceState:
         if not self._sources.accept(batch.agent, batch.boot, batch.seq):
             self._counted["duplicates"] += 1
             return iter(())
-        if batch.kind is Kind.RESOURCE:
-            self._counted["misplaced"] += 1
-            return iter(())
-        if batch.n:
+        if batch.n and batch.kind is not Kind.RESOURCE:
             self._add(batch)
         before = self._sources.watermark
         now = self._sources.promise(batch.agent, batch.boot, batch.watermark, batch.dropped)
@@ -171,7 +168,6 @@ class ServiceState:
             messages=counted["messages"],
             duplicates=counted["duplicates"],
             replayed=self._replayed,
-            misplaced=counted["misplaced"],
             missing=self._sources.missing,
             late={"counts": counted["counts"], "ordered": counted["ordered"]},
             future=counted["future"],

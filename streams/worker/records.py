@@ -13,7 +13,7 @@ RECORD_VERSION = 1
 # Why a message went to the dead-letter topic, besides the codec's own reasons (BadMessage.REASONS).
 EMPTY = "empty"  # a tombstone
 WRONG_KEY = "wrong_key"  # the Kafka key is not the key inside: ordering per key would be lost
-WRONG_KIND = "wrong_kind"  # a resource batch among requests, or the other way round
+WRONG_KIND = "wrong_kind"  # requests among the readings of nodes
 SERVICE_LIMIT = "service_limit"  # more services than one partition may hold
 PROCESSOR_ERROR = "processor_error"  # our own fault; the log has the traceback of the first of each kind
 REASONS = (EMPTY, WRONG_KEY, WRONG_KIND, SERVICE_LIMIT, PROCESSOR_ERROR)
