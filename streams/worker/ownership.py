@@ -9,7 +9,7 @@ Rules of this file:
   reading starts at the lowest offset any service still needs, and each service skips what it contains.
 """
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
@@ -139,7 +139,7 @@ class PartitionState(Generic[S, C]):
 
     def _results(self, offset: int, key: bytes | None, body: bytes | None) -> Iterator[object]:
         self.next_offset = offset + 1
-        batch = read_batch(key, body, Kind)
+        batch = read_batch(key, body, set(Kind))
         state = self.services.get(batch.key)
         if state is None:
             if len(self.services) >= SERVICES_MAX:
@@ -228,7 +228,7 @@ def restore(partition: int, changelog: Mapping[bytes, bytes], kit: ServiceKit[S,
     return PartitionState(partition, kit, found)
 
 
-def read_batch(key: bytes | None, body: bytes | None, kinds: Container[Kind]) -> Batch:
+def read_batch(key: bytes | None, body: bytes | None, kinds: Collection[Kind]) -> Batch:
     """Return the batch in a Kafka message. Raises ``BadMessage`` unless it is one of ``kinds`` under its own key.
 
     A service's log holds all kinds: its engines' readings come beside its requests.
