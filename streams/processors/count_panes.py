@@ -41,6 +41,7 @@ class CountPanes:
         self._evicted: tuple[int, int] | None = None
         self._newest = -keep - 1  # newest closed pane with anything in it
         self.closed_to = 0  # panes below are closed
+        self._all_busy_at: int | None = None  # ``closed_to`` when no column was idle
 
     def add_arrivals(self, times: Ints, columns: NDArray[np.intp]) -> None:
         """Count arrivals at ``times`` (us)."""
@@ -145,6 +146,28 @@ class CountPanes:
     def sums(self, end: int, lengths: Sequence[int]) -> list[Ints]:
         """Return, for each length in panes (ascending), the row sums over panes [end - length, end)."""
         return self._ring.sums(end, lengths)
+
+    def idle(self, columns: Sequence[int]) -> int | None:
+        """Return the first of ``columns`` without an event in the panes kept and those to come, or None.
+
+        Between two closed panes events are only added: what was found busy at one stays so, and is not asked again.
+        """
+        if self._all_busy_at == self.closed_to:
+            return None
+        busy = self._ring.any_of([ARRIVALS, COMPLETIONS], self.closed_to - self._ring.keep)
+        for detail in self._open.values():
+            busy |= detail[_EVENTS].any(axis=0)
+        for column in columns:
+            if not busy[column]:
+                return column
+        self._all_busy_at = self.closed_to
+        return None
+
+    def vacate(self, column: int) -> None:
+        """Empty a column for another class."""
+        self._ring.clear(column)
+        for detail in self._open.values():
+            detail[:, column] = 0
 
     def widen(self, columns: int) -> None:
         """Make room for ``columns`` columns."""

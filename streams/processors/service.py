@@ -35,12 +35,13 @@ class ServiceState:
     """One service's analysis, fed message by message in source order.
 
     Attributes:
-        service: its name, the Kafka key.
+        service: its name, the Kafka key. ``joined`` at the start: its agents may have been numbering messages for
+            some time (sources.py).
         settings: as given.
         offset: the last source offset applied; -1 before any.
     """
 
-    def __init__(self, service: str, settings: AnalysisSettings) -> None:
+    def __init__(self, service: str, settings: AnalysisSettings, *, joined: bool = False) -> None:
         self.service = service
         self.settings = settings
         self.offset = -1
@@ -48,18 +49,20 @@ class ServiceState:
         self._counted = {"messages": 0, "duplicates": 0, "counts": 0, "ordered": 0, "future": 0}
         self._settled_floor = 0  # what a snapshot had settled and forgotten stays so under other settings
         self._fresh_floor = 0
-        self._sources = Sources()
+        self._sources = Sources(joined=joined)
         self._classes = Classes(settings.classes_max)
         self._timeline = Timeline(service, settings)
 
-    def apply(self, batch: Batch, offset: int) -> list[WindowRow | Episode]:
+    def apply(self, batch: Batch, offset: int, appended_at: int | None = None) -> list[WindowRow | Episode]:
         """Apply one message; return the rows and episodes that became final, in order of event time.
+
+        ``appended_at`` is when Kafka appended it (us): it shows clocks that are ahead. None where it is not known.
 
         A message applied before, by its offset or its identity, changes nothing but its counter (and offset).
         """
-        return list(self.results(batch, offset))
+        return list(self.results(batch, offset, appended_at))
 
-    def results(self, batch: Batch, offset: int) -> Iterator[WindowRow | Episode]:
+    def results(self, batch: Batch, offset: int, appended_at: int | None = None) -> Iterator[WindowRow | Episode]:
         """Do what ``apply`` does, but work the results out one by one.
 
         Until the iterator is exhausted the message is half applied: no snapshot, no other message.
@@ -75,7 +78,8 @@ class ServiceState:
         if batch.n and batch.kind is not Kind.RESOURCE:
             self._add(batch)
         before = self._sources.watermark
-        now = self._sources.promise(batch.agent, batch.boot, batch.watermark, batch.dropped)
+        says = (batch.agent, batch.boot, batch.watermark, batch.dropped)
+        now = self._sources.promise(*says, appended_at=appended_at)
         return self._move(before, now) if now is not None and now != before else iter(())
 
     def _move(self, before: int | None, now: int) -> Iterator[WindowRow | Episode]:
@@ -87,7 +91,7 @@ class ServiceState:
         yield from self._timeline.advance(now, self._settled or 0, self._fresh_from or 0, self._classes.keys)
 
     def _add(self, batch: Batch) -> None:
-        columns = self._classes.columns_of(batch)
+        columns = self._classes.columns_of(batch, self._timeline.vacate)
         self._timeline.make_room(len(self._classes.totals) + 1)
         if batch.kind is Kind.ARRIVAL:
             self._add_arrivals(numbers(batch, "submitted_at"), columns)

@@ -17,17 +17,26 @@ Clocks break. Promises are all there is to judge them by, so:
 - when that leaves no agent within ``BACK_US`` of event time, and they go on so for ``PATIENCE_US`` of their own
   time, event time is set back to theirs. Less than that mends itself when their time catches up.
 
+The log helps: nothing can be promised before it has happened, so a promise later than the moment Kafka appended its
+message (``appended_at``) comes from a clock that is ahead, or from a recording dated in the future. While any agent
+was heard within ``ALONE_US`` that is not ahead, one more than ``AHEAD_US`` ahead counts as if it had promised the
+log's own time (a weaker promise is as true), and an agent or event time found ahead may go back by ``PATIENCE_US``
+already. Alone, an agent that is ahead is believed: a recording dated in the future plays.
+
 Memory is bounded: ``BOOTS_MAX`` boots per agent, the oldest forgotten first, and ``AGENTS_MAX`` agents, the longest
 unheard forgotten first (their counts stay; a message of theirs re-sent after that would be taken for new);
 ``GAPS_MAX`` gaps per boot, the oldest given up first (a late fill is then taken for a duplicate, and stays counted
 as missing).
 """
 
+from collections.abc import Collection
 from typing import Any
 
 PATIENCE_US = 30_000_000
 LEAP_US = 730 * 86_400_000_000  # more than any recording spans in one flush, less than a broken clock is off
 BACK_US = 3_600_000_000  # the longest window
+AHEAD_US = 2_000_000  # delay only makes an agent look behind: more than this ahead is a wrong clock
+ALONE_US = 300_000_000  # others silent for so long (by the log's time) do not speak against one that is ahead
 BOOTS_MAX = 16
 AGENTS_MAX = 256
 GAPS_MAX = 256
@@ -68,10 +77,11 @@ class Boot:
                 return True
         return False
 
-    def promise(self, watermark: int | None) -> None:
+    def promise(self, watermark: int | None, appended_at: int | None = None) -> None:
         """Take over a message's watermark (already accepted)."""
         if watermark is not None:
-            if self.newest and watermark < (self.promised or 0) - BACK_US:
+            ahead = appended_at is not None and (self.promised or 0) > appended_at + AHEAD_US
+            if self.newest and watermark < (self.promised or 0) - (PATIENCE_US if ahead else BACK_US):
                 self.promised = self.safe = self.anchor = watermark  # it takes back what it said
                 self.given_up = self.high
             self.promised = max(watermark, self.promised or 0)
@@ -104,16 +114,24 @@ class Boot:
 
 
 class Sources:
-    """Every agent that speaks of one service."""
+    """Every agent that speaks of one service.
 
-    def __init__(self) -> None:
+    ``joined`` says that the agents may have been numbering for some time: what lies before a boot's first message
+    is then not missing but somebody else's.
+    """
+
+    def __init__(self, *, joined: bool = False) -> None:
         self.watermark: int | None = None
         self.set_back = 0  # times event time was set back
         self._behind: int | None = None  # where the furthest agent stood when all were found far behind it
         self._agents: dict[str, dict[str, Boot]] = {}  # agents as last heard, boots as first seen
         self._promises: dict[str, int] = {}  # what each agent last promised, through its newest boot
+        self._ahead: set[str] = set()  # agents whose last promise was ahead of its message's append time
+        self._sound_at: int | None = None  # append time of the last promise that was not
+        self._now: int | None = None  # the latest append time
         self._forgotten_missing = 0
         self._forgotten_dropped = 0
+        self._joined = joined
 
     def accept(self, agent: str, boot: str, seq: int) -> bool:
         """Note a message as applied; False if it was before."""
@@ -125,6 +143,8 @@ class Sources:
         known = boots.get(boot)
         if known is None:
             known = boots[boot] = Boot()
+            if self._joined:
+                known.high = seq - 1
             if len(boots) > BOOTS_MAX:
                 self._retire(boots.pop(next(iter(boots))))
         if not known.accept(seq):
@@ -136,27 +156,51 @@ class Sources:
         for boot in self._agents.pop(agent).values():
             self._retire(boot)
         self._promises.pop(agent, None)
+        self._ahead.discard(agent)
 
     def _retire(self, boot: Boot) -> None:
         self._forgotten_missing += boot.missing
         self._forgotten_dropped += boot.dropped
 
-    def promise(self, agent: str, boot: str, watermark: int | None, dropped: int) -> int | None:
+    def promise(
+        self, agent: str, boot: str, watermark: int | None, dropped: int, *, appended_at: int | None = None
+    ) -> int | None:
         """Take over what an accepted message says; return the service's watermark.
 
+        ``appended_at`` is when Kafka appended the message (us), None where that is not known.
         It falls only if event time had run ahead of every agent (see the top of this file).
         """
         boots = self._agents[agent]
         known = boots[boot]
         known.dropped = max(known.dropped, dropped)
-        known.promise(None if watermark is None or self._leaps(agent, known, watermark) else watermark)
+        doubtful = watermark is None or self._leaps(agent, known, watermark)
+        known.promise(None if doubtful else watermark, appended_at)
         if boot == next(reversed(boots)) and known.safe is not None:
             self._promises[agent] = known.safe
+        self._compare(agent, appended_at)
         if live := self._live():
             ran_ahead = self._ran_ahead(max(live))
             if self.watermark is None or ran_ahead or min(live) > self.watermark:
                 self.watermark = min(live)
         return self.watermark
+
+    def _compare(self, agent: str, appended_at: int | None) -> None:
+        """Note whether what ``agent`` promises is ahead of the log's own time."""
+        promised = self._promises.get(agent)
+        if appended_at is None or promised is None:
+            return
+        self._now = appended_at if self._now is None else max(self._now, appended_at)
+        if promised > appended_at + AHEAD_US:
+            self._ahead.add(agent)
+        else:
+            self._ahead.discard(agent)
+            self._sound_at = self._now
+
+    def _log_time(self) -> int | None:
+        """Return the latest append time while there is an agent to prove that clocks can be right, else None."""
+        if self._now is None or self._sound_at is None or self._now - self._sound_at > ALONE_US:
+            return None
+        return self._now
 
     def _leaps(self, agent: str, known: Boot, watermark: int) -> bool:
         """True if ``watermark`` is too far ahead of event time to be believed (yet)."""
@@ -173,7 +217,11 @@ class Sources:
 
     def _ran_ahead(self, furthest: int) -> bool:
         """True if all agents are far behind event time and have gone on there for long enough."""
-        if self.watermark is None or furthest >= self.watermark - BACK_US:
+        if self.watermark is None:
+            return False
+        now = self._log_time()
+        proven = now is not None and self.watermark > now + AHEAD_US
+        if furthest >= self.watermark - (PATIENCE_US if proven else BACK_US):
             self._behind = None
             return False
         if self._behind is None or furthest < self._behind:
@@ -187,8 +235,11 @@ class Sources:
     def _live(self) -> list[int]:
         if not self._promises:
             return []
-        furthest = max(self._promises.values())
-        return [promise for promise in self._promises.values() if furthest - promise <= PATIENCE_US]
+        promises: Collection[int] = self._promises.values()
+        if self._ahead and (now := self._log_time()) is not None:
+            promises = [min(at, now) if agent in self._ahead else at for agent, at in self._promises.items()]
+        furthest = max(promises)
+        return [promise for promise in promises if furthest - promise <= PATIENCE_US]
 
     @property
     def live(self) -> int:
@@ -220,7 +271,9 @@ class Sources:
             "behind": self._behind,
             "set_back": self.set_back,
             "forgotten": [self._forgotten_missing, self._forgotten_dropped],
+            "joined": self._joined,
             "promises": self._promises,
+            "log_time": [self._now, self._sound_at, sorted(self._ahead)],
             # Lists, not objects: the order of agents and boots is part of the state.
             "agents": [
                 [agent, [[name, boot.dump()] for name, boot in boots.items()]] for agent, boots in self._agents.items()
@@ -230,10 +283,12 @@ class Sources:
     @classmethod
     def load(cls, facts: dict[str, Any]) -> "Sources":
         """Return what ``dump`` described. Raises ``KeyError``, ``TypeError`` or ``ValueError``."""
-        sources = cls()
+        sources = cls(joined=facts["joined"])
         sources.watermark, sources._behind, sources.set_back = (facts[n] for n in ("watermark", "behind", "set_back"))
         sources._forgotten_missing, sources._forgotten_dropped = facts["forgotten"]
         sources._promises = dict(facts["promises"])
+        sources._now, sources._sound_at, ahead = facts["log_time"]
+        sources._ahead = set(ahead)
         sources._agents = {
             agent: {name: Boot.load(values) for name, values in boots} for agent, boots in facts["agents"]
         }

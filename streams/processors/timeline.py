@@ -56,6 +56,13 @@ class Timeline:
             self.counts.widen(self._width)
             self.ordered.gaps.widen(self._width)
 
+    def vacate(self, columns: list[int]) -> int | None:
+        """Return the first of ``columns`` without any event within the longest window or ahead, emptied; or None."""
+        if (column := self.counts.idle(columns)) is not None:
+            self.counts.vacate(column)
+            self.ordered.gaps.vacate(column)
+        return column
+
     def shed(self) -> int:
         """Drop what lies too far ahead to be kept; return how many events that were."""
         if not (evicted := self.counts.evict_future()):

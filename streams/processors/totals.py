@@ -1,6 +1,7 @@
 """The classes of a service and their cumulative counts, exact for ever: what the Prometheus counters show."""
 
 from collections import Counter
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,9 @@ from collector.schema.events import Outcome
 from streams.processors.columns import codes
 
 ClassKey = tuple[str, str]  # (model, log_type)
+
+# Given columns, returns one nothing was seen of in the longest window, emptied; None if there is none.
+Vacant = Callable[[list[int]], int | None]
 
 UNKNOWN = "unknown"
 OTHER: ClassKey = ("other", "other")
@@ -38,41 +42,59 @@ class ClassTotals:
 class Classes:
     """Which column a class has (from 1 on; column 0 is the total of all), and its totals.
 
-    The first ``limit`` classes seen get a column each, all later ones share that of ``OTHER``.
+    ``limit`` classes have a column each. When there is no column left, a new class takes over that of a class that
+    has been idle (the caller says whose is vacant); while none is, it shares the column of ``OTHER``. A class that
+    lost its column loses its totals; if it comes back it begins anew.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._column: dict[ClassKey, int] = {}
+        self._keys: list[ClassKey] = []
         self.totals: dict[ClassKey, ClassTotals] = {}
 
     @property
     def keys(self) -> list[ClassKey]:
         """The class of each column from 1 on."""
-        return list(self.totals)
+        return self._keys
 
-    def columns_of(self, batch: Batch) -> NDArray[np.intp]:
-        """Return each event's column; new classes get theirs."""
+    def columns_of(self, batch: Batch, vacant: Vacant) -> NDArray[np.intp]:
+        """Return each event's column; new classes get theirs, if need be one that is ``vacant``."""
         models, model = codes(batch, "model")
         log_types, log_type = codes(batch, "log_type")
         width = len(log_types)
         pair = model * width + log_type
         lookup = np.zeros((len(models) + 1) * width, np.intp)
-        for code in np.flatnonzero(np.bincount(pair)).tolist():
-            name = models[code // width] if code // width < len(models) else UNKNOWN
-            lookup[code] = self._column_of((name, log_types[code % width]))
+        here = {
+            (models[code // width] if code // width < len(models) else UNKNOWN, log_types[code % width]): code
+            for code in np.flatnonzero(np.bincount(pair)).tolist()
+        }
+        for key in sorted(here, key=self._column.__contains__, reverse=True):  # a column in use here is not vacant
+            lookup[here[key]] = self._column_of(key, vacant, here)
         columns: NDArray[np.intp] = lookup[pair]
         return columns
 
-    def _column_of(self, key: ClassKey) -> int:
-        column = self._column.get(key)
-        if column is None:
-            if len(self._column) >= self._limit:
-                key = OTHER
-                if key in self._column:
-                    return self._column[key]
-            column = self._column[key] = len(self._column) + 1
-            self.totals[key] = ClassTotals()
+    def _column_of(self, key: ClassKey, vacant: Vacant, here: Container[ClassKey]) -> int:
+        if (column := self._column.get(key)) is not None:
+            return column
+        if len(self._keys) >= self._limit and key != OTHER:
+            others = [at for at, name in enumerate(self._keys, 1) if name != OTHER and name not in here]
+            if (column := vacant(others)) is not None:
+                return self._take_over(column, key)
+            key = OTHER
+            if key in self._column:
+                return self._column[key]
+        column = self._column[key] = len(self._keys) + 1
+        self._keys.append(key)
+        self.totals[key] = ClassTotals()
+        return column
+
+    def _take_over(self, column: int, key: ClassKey) -> int:
+        before, self._keys[column - 1] = self._keys[column - 1], key
+        del self._column[before], self.totals[before]
+        self._column[key] = column
+        self.totals[key] = ClassTotals()
+        self.totals = {name: self.totals[name] for name in self._keys}  # in column order, as after a restart
         return column
 
     def add_arrivals(self, columns: NDArray[np.intp]) -> None:
@@ -111,6 +133,7 @@ class Classes:
         for model, log_type, arrivals, completions, failures, request_tokens, response_tokens in rows:
             key = (model, log_type)
             self._column[key] = len(self._column) + 1
+            self._keys.append(key)
             self.totals[key] = ClassTotals(
                 arrivals=arrivals,
                 completions=Counter(completions),

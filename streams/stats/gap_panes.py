@@ -97,6 +97,12 @@ class GapPanes:
         exact, logs = self._exact.sums(end, lengths), self._logs.sums(end, lengths)
         return [GapSums(*pair) for pair in zip(exact, logs, strict=True)]
 
+    def vacate(self, column: int) -> None:
+        """Empty a column for another class: no gap reaches from what was there to what comes."""
+        self._exact.clear(column)
+        self._logs.clear(column)
+        self._last_at[column], self._last_pane[column] = 0, -1
+
     def widen(self, columns: int) -> None:
         """Make room for ``columns`` columns."""
         extra = columns - len(self._last_at)

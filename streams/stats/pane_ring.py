@@ -53,6 +53,17 @@ class PaneRing:
             top = low
         return found
 
+    def any_of(self, fields: Sequence[int], since: int) -> NDArray[np.bool_]:
+        """Return, per column, whether any of ``fields`` is not zero in any pane kept from ``since`` on."""
+        low = min(max(since, self.first), self._end)
+        kept = self._rows[low - self._base : self._end - self._base, fields]
+        found: NDArray[np.bool_] = kept.sum(axis=(0, 1)) != 0
+        return found
+
+    def clear(self, column: int) -> None:
+        """Set every sum of ``column`` to zero."""
+        self._rows[:, :, column] = 0
+
     def widen(self, columns: int) -> None:
         """Make room for ``columns`` columns."""
         extra = columns - self._rows.shape[2]

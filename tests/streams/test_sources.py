@@ -10,14 +10,15 @@ from tests.support.service_messages import SECOND, START
 class Wire:
     """Sends (agent, boot, seq, watermark) to ``Sources``."""
 
-    def __init__(self):
-        self.sources = Sources()
+    def __init__(self, *, joined=False):
+        self.sources = Sources(joined=joined)
 
-    def send(self, seq, watermark=None, *, agent="a", boot="1", dropped=0):
+    def send(self, seq, watermark=None, *, agent="a", boot="1", dropped=0, appended=None):
         if not self.sources.accept(agent, boot, seq):
             return "duplicate"
         at = None if watermark is None else START + watermark * SECOND
-        now = self.sources.promise(agent, boot, at, dropped)
+        when = None if appended is None else START + round(appended * SECOND)
+        now = self.sources.promise(agent, boot, at, dropped, appended_at=when)
         return None if now is None else (now - START) / SECOND
 
 
@@ -206,6 +207,7 @@ def test_lagging_by_less_than_the_longest_window_is_no_broken_clock():
             st.sampled_from("12"),
             st.integers(0, 12),
             st.none() | st.integers(0, 90) | st.sampled_from([4000, 4031, 4040, 90_000_000]),
+            st.none() | st.integers(0, 90) | st.sampled_from([500, 4000]),
         ),
         max_size=60,
     ),
@@ -214,8 +216,9 @@ def test_lagging_by_less_than_the_longest_window_is_no_broken_clock():
 @settings(max_examples=100, deadline=None)
 def test_dumped_and_loaded_it_goes_on_the_same(messages, stop):
     one, two = Wire(), Wire()
-    for i, (agent, boot, seq, watermark) in enumerate(messages):
+    for i, (agent, boot, seq, watermark, appended) in enumerate(messages):
         if i == stop:
             two.sources = Sources.load(two.sources.dump())
-        assert one.send(seq, watermark, agent=agent, boot=boot) == two.send(seq, watermark, agent=agent, boot=boot)
+        where = {"agent": agent, "boot": boot, "appended": appended}
+        assert one.send(seq, watermark, **where) == two.send(seq, watermark, **where)
     assert one.sources.dump() == two.sources.dump()
