@@ -5,10 +5,14 @@ Sxl = sum x ln x. The live path uses ``ye_chen`` (no special functions), offline
 gaps above zero. Where stamps are too coarse for logarithms, ``moment`` takes the squared CV instead.
 """
 
+from math import exp, sqrt
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from streams.stats.polygamma import digamma, tetragamma, trigamma
+
+_Z_95 = 1.959963984540054
 
 SHAPE_MAX = 1e4  # beyond, the gaps are a clock's ticks and the sums' rounding decides the estimate
 
@@ -45,6 +49,40 @@ def ye_chen(gaps: int, total: float, logs: float, total_logs: float) -> float | 
         return None
     a = gaps * total / spread
     return a - (3 * a - (2 / 3) * a / (1 + a) - (4 / 5) * a / (1 + a) ** 2) / gaps
+
+
+def shape_interval(shape: float, gaps: int) -> tuple[float, float] | None:
+    """Return the 95 % interval of a shape that ``ye_chen`` gave for ``gaps`` gaps; None for fewer than two.
+
+    exp(ln a -+ 1.96 sqrt((1 + a psi'(1 + a))/n)): normal in the logarithm with Ye and Chen's own asymptotic variance
+    (5 to 10 % above the maximum likelihood one, with which the coverage is 94 %). Covers 94 to 95.5 % for Gamma
+    gaps from 30 gaps and for shapes .25 to 20. For gaps that are not Gamma it is the interval of a fit, not of a truth.
+
+    >>> [round(bound, 3) for bound in shape_interval(0.5, 100)]
+    [0.394, 0.634]
+    """
+    if gaps < 2:
+        return None
+    return _around(shape, (1 + shape * trigamma(1 + shape)) / gaps)
+
+
+def moment_interval(shape: float, gaps: int) -> tuple[float, float] | None:
+    """Return the 95 % interval of a shape that ``moment`` gave for ``gaps`` gaps; None for fewer than two.
+
+    exp(ln a -+ 1.96 sqrt(2 (1 + 1/a)/n)). Covers 94 to 97.5 % for Gamma gaps from 30 gaps and for shapes .1 to 20.
+    Not for whole-second stamps: it knows nothing of the bias they bring.
+
+    >>> [round(bound, 3) for bound in moment_interval(0.5, 100)]
+    [0.309, 0.808]
+    """
+    if gaps < 2:
+        return None
+    return _around(shape, 2 * (1 + 1 / shape) / gaps)
+
+
+def _around(shape: float, variance: float) -> tuple[float, float]:
+    factor = exp(_Z_95 * sqrt(variance))
+    return shape / factor, shape * factor
 
 
 def mle(gaps: ArrayLike, total: ArrayLike, logs: ArrayLike) -> NDArray[np.float64]:

@@ -1,12 +1,16 @@
-"""Digamma and its first two derivatives for positive arguments, vectorised (scipy is not a dependency).
+"""Digamma and its first two derivatives for positive arguments (scipy is not a dependency).
 
 Recurrence up to x >= 10, then the asymptotic series (Abramowitz and Stegun 6.3.18, 6.4.11): about 1e-13.
 """
+
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+Number = TypeVar("Number", float, Floats)
 
 _STEPS = 10
 
@@ -25,18 +29,17 @@ def digamma(x: Floats) -> Floats:
     return result
 
 
-def trigamma(x: Floats) -> Floats:
-    """Return psi'(x).
+def trigamma(x: Number) -> Number:
+    """Return psi'(x), of one number or of an array.
 
-    >>> round(float(trigamma(np.array(1.0))), 12)  # pi^2/6
+    >>> round(trigamma(1.0), 12)  # pi^2/6
     1.644934066848
     """
     shift = sum(1 / (x + k) ** 2 for k in range(_STEPS))
     y = x + _STEPS
     r = 1 / (y * y)
     series = r * (1 / 6 - r * (1 / 30 - r * (1 / 42 - r * (1 / 30 - r * (5 / 66)))))
-    result: Floats = 1 / y + r / 2 + series / y + shift
-    return result
+    return 1 / y + r / 2 + series / y + shift
 
 
 def tetragamma(x: Floats) -> Floats:

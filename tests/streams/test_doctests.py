@@ -9,11 +9,11 @@ import pytest
 import streams.stats
 
 MODULES = [f"streams.stats.{module.name}" for module in pkgutil.iter_modules(streams.stats.__path__)]
-WITH_EXAMPLES = {"anscombe", "cv", "dispersion", "gamma", "polygamma", "wilson"}
+WITHOUT_EXAMPLES = {"gap_panes", "pane_ring", "sparse_panes"}
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples_hold(name):
     result = doctest.testmod(import_module(name))
     assert result.failed == 0
-    assert result.attempted or name.rpartition(".")[2] not in WITH_EXAMPLES
+    assert result.attempted or name.rpartition(".")[2] in WITHOUT_EXAMPLES
