@@ -21,16 +21,20 @@ def numbers(batch: Batch, name: str) -> NDArray[np.int64]:
         return np.fromiter((value or 0 for value in plain), np.int64, batch.n)
 
 
-def ended_at(batch: Batch) -> NDArray[np.int64]:
-    """Return when each completion ended: ``ended_at``, else ``submitted_at`` (us)."""
-    submitted, ended = values_of(batch.columns["submitted_at"]), batch.columns.get("ended_at")
-    if ended is None:
-        return np.fromiter(submitted, np.int64, batch.n)
+def endings(batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return when each completion ended (``ended_at``, else ``submitted_at``) and how long it took, both in us.
+
+    The duration is -1 where it is not known: no ``ended_at``, or one before the submission.
+    """
+    submitted, column = numbers(batch, "submitted_at"), batch.columns.get("ended_at")
+    if column is None:
+        return submitted, np.full(batch.n, -1, np.int64)
     try:
-        return np.fromiter(values_of(ended), np.int64, batch.n)
-    except TypeError:
-        either = (s if e is None else e for s, e in zip(submitted, values_of(ended), strict=True))
-        return np.fromiter(either, np.int64, batch.n)
+        ended = at = np.fromiter(values_of(column), np.int64, batch.n)
+    except TypeError:  # a None among them
+        ended = np.fromiter((-1 if value is None else value for value in values_of(column)), np.int64, batch.n)
+        at = np.where(ended < 0, submitted, ended)
+    return at, np.maximum(ended - submitted, -1)
 
 
 def codes(batch: Batch, name: str) -> tuple[Sequence[str], NDArray[np.intp]]:

@@ -1,33 +1,49 @@
 """The counting path: arrivals and completions by event time, in any order, amendable until they are too late.
 
-A pane is 10 s of event time. Open panes keep one array each (arrivals per second, completions, failures, tokens
-per column). When event time has passed a pane it is closed into a row of a ring that covers the longest window;
-its detail stays for the allowed lateness, so that a late event amends counts and their squares exactly.
+A pane is 10 s of event time. Open panes keep their detail (open_panes.py). When event time has passed a pane it is
+closed into a row of a ring that covers the longest window; its detail stays for the allowed lateness, so that a
+late event amends counts, squares, steps and peaks exactly.
+
+A window of m bins has m - 1 steps between neighbouring bins, for the Allan factor. A row holds the steps inside its
+pane; those across a border come from the last bin of one row and the first bin of the next when a window is summed,
+so that a window has exactly its own, and a late event needs no mending anywhere else.
+
+Time before the service's first event is not silence: nothing was known then. Windows begin with the pane of that
+event (``known_from``), or with the oldest row there is (after a restart with longer windows), if that is later.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.processors.open_panes import ENDED, ENDINGS, FAILED, PANE_US, SECONDS, TENTHS, Ints, OpenPanes
 from streams.stats.pane_ring import PaneRing
 
-Ints = NDArray[np.int64]
+PER_REQUEST_MAX = 2**36  # tokens, or microseconds (19 h); sums over a message stay exact in floating point
 
-SECOND_US = 1_000_000
-PANE_US = 10 * SECOND_US
-OPEN_PANES_MAX = 8192  # what may lie ahead of event time: a day without a hole, or far more with holes
-TOKENS_MAX = 2**36  # per request; sums over a message stay exact in floating point
+# rows of a closed pane; the last three exist in sums only
+ARRIVALS, COMPLETIONS, FAILURES, REQUEST_TOKENS, RESPONSE_TOKENS, TIMED, DURATION_US = range(7)
+FIRST_1S, LAST_1S, SQUARES_1S, STEPS_1S, PEAK_1S = range(7, 12)
+SQUARES_10S, STEPS_10S = range(12, 14)
+_ROWS = 12
+_ADDITIVE = slice(ARRIVALS, LAST_1S + 1)  # the total is the sum of the classes
+_OTHER = slice(SQUARES_1S, PEAK_1S + 1)
+# rows of the ring of 0.1-s counts, of the service as a whole
+FIRST_100MS, LAST_100MS, SQUARES_100MS, STEPS_100MS = range(4)
 
-# rows of a closed pane
-ARRIVALS, SQUARES_1S, SQUARES_10S, COMPLETIONS, FAILURES, REQUEST_TOKENS, RESPONSE_TOKENS = range(7)
-_ADDITIVE = (ARRIVALS, COMPLETIONS, FAILURES, REQUEST_TOKENS, RESPONSE_TOKENS)
-_SECONDS = slice(0, 10)  # rows of an open pane: arrivals in each second, then the four of a completion
-_ENDED = slice(10, 14)
-_EVENTS = slice(0, 11)  # arrivals and completions
-_DENSE = 64
-_PANES_AT_ONCE = 512  # one message may hold 100,000 panes; a table of all of them would take a gigabyte
+
+class CountSums(NamedTuple):
+    """One window's sums.
+
+    ``panes`` that the window has since the service is known (at most its length); ``counts`` one value per row
+    (as named above) and column; ``tenths`` one value per row of the 0.1-s counts of the total.
+    """
+
+    panes: int
+    counts: Ints
+    tenths: Ints
 
 
 class CountPanes:
@@ -35,69 +51,48 @@ class CountPanes:
 
     def __init__(self, *, columns: int, keep: int) -> None:
         self._columns = columns
-        self._ring = PaneRing(fields=7, columns=columns, keep=keep, dtype=np.int64)
-        self._open: dict[int, Ints] = {}
+        self._ring = PaneRing(fields=_ROWS, columns=columns, keep=keep, dtype=np.int64)
+        self._tenths = PaneRing(fields=4, columns=1, keep=keep, dtype=np.int64)
+        self._open = OpenPanes(columns)
         self._amendable: set[int] = set()  # closed panes whose detail is still in _open
-        self._evicted: tuple[int, int] | None = None
         self._newest = -keep - 1  # newest closed pane with anything in it
+        self.known_from: int | None = None  # the pane of the first event ever
         self.closed_to = 0  # panes below are closed
         self._all_busy_at: int | None = None  # ``closed_to`` when no column was idle
 
     def add_arrivals(self, times: Ints, columns: NDArray[np.intp]) -> None:
         """Count arrivals at ``times`` (us)."""
-        for part in _parts(times):
-            panes, place = _places(times[part])
-            second = times[part] // SECOND_US % 10
-            flat = (place * 10 + second) * self._columns + columns[part]
-            size = len(panes) * 10 * self._columns
-            counts = np.bincount(flat, minlength=size).reshape(len(panes), 10, self._columns)
-            self._merge(panes, _SECONDS, counts)
+        self._amend(self._open.add_arrivals(times, columns))
 
-    def add_completions(self, times: Ints, columns: NDArray[np.intp], values: Sequence[NDArray[Any]]) -> None:
-        """Count completions ended at ``times``; ``values``: failed or not, request and response tokens."""
-        for part in _parts(times):
-            panes, place = _places(times[part])
-            flat = place * self._columns + columns[part]
-            size = len(panes) * self._columns
-            sums = [np.bincount(flat, minlength=size)]
-            sums += [np.bincount(flat, value[part], size).astype(np.int64) for value in values]
-            stacked = np.stack(sums).reshape(4, len(panes), self._columns)
-            self._merge(panes, _ENDED, stacked.transpose(1, 0, 2))
+    def add_completions(
+        self, times: Ints, columns: NDArray[np.intp], failed: NDArray[np.bool_], values: Sequence[NDArray[Any]]
+    ) -> None:
+        """Count completions, see ``OpenPanes.add_completions``."""
+        self._amend(self._open.add_completions(times, columns, failed, values))
 
-    def _merge(self, panes: Ints, rows: slice, counts: NDArray[Any]) -> None:
-        for i, pane in enumerate(panes.tolist()):
-            block = counts[i]
-            if not block.any():
-                continue
-            if (detail := self._open.get(pane)) is None:
-                detail = self._open[pane] = np.zeros((14, self._columns), np.int64)
-            detail[rows] += block
-            if pane < self.closed_to:
-                self._amendable.add(pane)
-                self._fill(pane)
-
-        self._shed()
-
-    def _shed(self) -> None:
-        """Keep the store bounded: drop the panes furthest ahead, and remember which."""
-        if len(self._open) > OPEN_PANES_MAX:
-            panes = sorted(self._open)[OPEN_PANES_MAX:]
-            events = sum(int(self._open.pop(pane)[_EVENTS].sum()) for pane in panes)
-            first, before = self._evicted or (panes[0], 0)
-            self._evicted = (min(first, panes[0]), before + events)
+    def _amend(self, changed: list[int]) -> None:
+        if not changed:
+            return
+        first = min(changed)
+        if self.known_from is None or first < self.known_from:
+            self.known_from = first
+        if first < self.closed_to:
+            for pane in changed:
+                if pane < self.closed_to:
+                    self._amendable.add(pane)
+                    self._fill(pane)
 
     def evict_future(self) -> tuple[int, int] | None:
         """Return (first pane, events) of what had to be dropped since the last call, if anything."""
-        evicted, self._evicted = self._evicted, None
-        return evicted
+        return self._open.evicted()
 
     def unclosed(self) -> int:
         """Return how many events lie in panes not yet closed."""
-        return sum(int(detail[_EVENTS].sum()) for pane, detail in self._open.items() if pane >= self.closed_to)
+        return sum(pane.events for number, pane in self._open.panes.items() if number >= self.closed_to)
 
     def next_open(self) -> int | None:
         """Return the earliest pane not yet closed that has counts."""
-        return min((pane for pane in self._open if pane >= self.closed_to), default=None)
+        return min((pane for pane in self._open.panes if pane >= self.closed_to), default=None)
 
     @property
     def alive(self) -> bool:
@@ -108,44 +103,73 @@ class CountPanes:
         """Close ``pane`` (those before it that were skipped count as closed and empty)."""
         self.closed_to = pane + 1
         self._ring.row(pane)
-        if pane in self._open:
+        self._tenths.row(pane)
+        if pane in self._open.panes:
             self._amendable.add(pane)
             self._fill(pane)
 
-    def _fill(self, pane: int) -> None:
-        """Work out the ring's row of a closed pane from its detail."""
-        if pane < self._ring.first:
+    def _fill(self, number: int) -> None:
+        """Work out the rings' rows of a closed pane from its detail."""
+        if number < self._ring.first:
             return
-        detail, row = self._open[pane], self._ring.row(pane)
+        pane, row = self._open.panes[number], self._ring.row(number)
+        detail = pane.by_class
         detail[:, 0] = 0
         detail[:, 0] = detail.sum(axis=1)
-        seconds = detail[_SECONDS]
+        seconds = detail[SECONDS]
         row[ARRIVALS] = seconds.sum(axis=0)
-        row[SQUARES_1S] = (seconds * seconds).sum(axis=0)
-        row[SQUARES_10S] = row[ARRIVALS] * row[ARRIVALS]
-        row[COMPLETIONS : RESPONSE_TOKENS + 1] = detail[_ENDED]
-        self._newest = max(self._newest, pane)
+        row[COMPLETIONS : DURATION_US + 1] = detail[ENDED]
+        _fill_bins(row[FIRST_1S : STEPS_1S + 1], seconds)
+        row[PEAK_1S] = seconds.max(axis=0)
+        _fill_bins(self._tenths.row(number), pane.total[TENTHS, np.newaxis])
+        self._newest = max(self._newest, number)
 
     def forget_detail(self, before_us: int) -> None:
         """Drop the detail of closed panes that end at or before ``before_us``: they cannot change any more."""
         for pane in [p for p in self._amendable if (p + 1) * PANE_US <= before_us]:
             self._amendable.remove(pane)
-            del self._open[pane]
+            del self._open.panes[pane]
 
     def seconds(self, pane: int) -> list[int]:
         """Return the arrivals in each of the ten seconds of ``pane``, one of ``panes_between``."""
-        counts: list[int] = self._open[pane][_SECONDS, 1:].sum(axis=1).tolist()
+        counts: list[int] = self._open.panes[pane].by_class[SECONDS, 1:].sum(axis=1).tolist()
         return counts
+
+    def endings(self, pane: int) -> tuple[list[int], list[int]]:
+        """Return the completions, and how many failed, in each second of ``pane``, one of ``panes_between``."""
+        total = self._open.panes[pane].total
+        return total[ENDINGS].tolist(), total[FAILED].tolist()
 
     def panes_between(self, first: int, end: int) -> list[int]:
         """Return the panes in [first, end) with counts in detail, ascending."""
-        if end - first <= len(self._open):
-            return [pane for pane in range(first, end) if pane in self._open]
-        return sorted(pane for pane in self._open if first <= pane < end)
+        panes = self._open.panes
+        if end - first <= len(panes):
+            return [pane for pane in range(first, end) if pane in panes]
+        return sorted(pane for pane in panes if first <= pane < end)
 
-    def sums(self, end: int, lengths: Sequence[int]) -> list[Ints]:
-        """Return, for each length in panes (ascending), the row sums over panes [end - length, end)."""
-        return self._ring.sums(end, lengths)
+    def sums(self, end: int, lengths: Sequence[int]) -> list[CountSums]:
+        """Return, for each length in panes (ascending), the sums over panes [end - length, end).
+
+        ``end`` is the pane after the newest closed one, which has been closed with events at hand.
+        """
+        first, rows = self._ring.last(end, lengths[-1])
+        known = max(first, min(end - 1, first if self.known_from is None else self.known_from))
+        starts = [max(end - length, known) for length in lengths]
+        places = [start - first for start in starts]
+        counts = np.zeros((len(rows), SQUARES_10S + 2, rows.shape[2]), np.int64)
+        counts[:, :_ROWS] = rows
+        _add_border(counts, FIRST_1S, LAST_1S, STEPS_1S)
+        arrivals = rows[:, ARRIVALS]
+        counts[:, SQUARES_10S] = arrivals * arrivals
+        steps = np.diff(arrivals, axis=0)
+        counts[:-1, STEPS_10S] = steps * steps
+        tenths = self._tenths.last(end, lengths[-1])[1].copy()
+        _add_border(tenths, FIRST_100MS, LAST_100MS, STEPS_100MS)
+        sums, fine = _from(places, counts, np.add), _from(places, tenths[:, :, 0], np.add)
+        peaks = _from(places, rows[:, PEAK_1S], np.maximum)
+        for total, peak in zip(sums, peaks, strict=True):
+            total[PEAK_1S] = peak
+        return [CountSums(end - start, *pair) for start, *pair in zip(starts, sums, fine, strict=True)]
 
     def idle(self, columns: Sequence[int]) -> int | None:
         """Return the first of ``columns`` without an event in the panes kept and those to come, or None.
@@ -155,8 +179,7 @@ class CountPanes:
         if self._all_busy_at == self.closed_to:
             return None
         busy = self._ring.any_of([ARRIVALS, COMPLETIONS], self.closed_to - self._ring.keep)
-        for detail in self._open.values():
-            busy |= detail[_EVENTS].any(axis=0)
+        busy |= self._open.busy()
         for column in columns:
             if not busy[column]:
                 return column
@@ -166,64 +189,64 @@ class CountPanes:
     def vacate(self, column: int) -> None:
         """Empty a column for another class."""
         self._ring.clear(column)
-        for detail in self._open.values():
-            detail[:, column] = 0
+        self._open.vacate(column)
 
     def widen(self, columns: int) -> None:
         """Make room for ``columns`` columns."""
-        extra = columns - self._columns
         self._columns = columns
         self._ring.widen(columns)
-        self._open = {p: np.pad(detail, ((0, 0), (0, extra))) for p, detail in self._open.items()}
+        self._open.widen(columns)
 
     def dump(self, used: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the state of the first ``used`` columns; what ``load`` can work out again is left out."""
         first, rows = self._ring.dump()
-        facts = {"first": first, "newest": self._newest, "closed_to": self.closed_to}
-        panes = sorted(self._open)
-        details = [self._open[p][:, 1:used] for p in panes]
-        arrays = {f"counts_{field}": rows[:, field, 1:used] for field in _ADDITIVE}
-        arrays["counts_squares"] = rows[:, SQUARES_1S, :used]
-        arrays["open"] = np.array(panes, np.int64)
-        arrays["detail"] = np.stack(details) if details else np.zeros((0, 14, used - 1), np.int64)
-        return facts, arrays
+        facts = {
+            "first": first,
+            "newest": self._newest,
+            "closed_to": self.closed_to,
+            "known_from": self.known_from,
+        }
+        arrays = {f"counts_{row}": rows[:, row, 1:used] for row in range(_ROWS)[_ADDITIVE]}
+        arrays |= {f"counts_{row}": rows[:, row, :used] for row in range(_ROWS)[_OTHER]}
+        arrays |= {f"tenths_{row}": self._tenths.dump()[1][:, row, 0] for row in range(4)}
+        return facts, arrays | self._open.dump(used)
 
     def load(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Take over what ``dump`` gave. Raises ``ValueError``, ``LookupError`` or ``TypeError``."""
-        squares = arrays["counts_squares"]
-        rows = np.zeros((len(squares), 7, self._columns), np.int64)
-        rows[:, SQUARES_1S, : squares.shape[1]] = squares
-        for field in _ADDITIVE:
-            rows[:, field, 1 : squares.shape[1]] = arrays[f"counts_{field}"]
-            rows[:, field, 0] = rows[:, field, 1:].sum(axis=1)
-        rows[:, SQUARES_10S] = rows[:, ARRIVALS] ** 2
+        size, used = arrays[f"counts_{SQUARES_1S}"].shape
+        rows = np.zeros((size, _ROWS, self._columns), np.int64)
+        for row in range(_ROWS)[_ADDITIVE]:
+            rows[:, row, 1:used] = arrays[f"counts_{row}"]
+        rows[:, _ADDITIVE, 0] = rows[:, _ADDITIVE, 1:].sum(axis=2)
+        for row in range(_ROWS)[_OTHER]:
+            rows[:, row, :used] = arrays[f"counts_{row}"]
+        tenths = np.stack([arrays[f"tenths_{row}"] for row in range(4)], axis=1)[:, :, np.newaxis]
         self._ring.load(facts["first"], rows)
-        self._newest, self.closed_to = facts["newest"], facts["closed_to"]
-        panes, details = arrays["open"].tolist(), arrays["detail"]
-        padding = ((0, 0), (0, 0), (1, self._columns - details.shape[2] - 1))
-        self._open = dict(zip(panes, np.pad(details, padding).astype(np.int64), strict=True))
-        self._amendable = {pane for pane in panes if pane < self.closed_to}
+        self._tenths.load(facts["first"], tenths)
+        self._newest, self.closed_to, self.known_from = facts["newest"], facts["closed_to"], facts["known_from"]
+        self._open.load(arrays)
+        self._amendable = {pane for pane in self._open.panes if pane < self.closed_to}
 
 
-def _parts(times: Ints) -> Iterator[Any]:
-    """Yield indices that cut ``times``, earliest first, so that a part touches few panes; nothing if empty."""
-    if not len(times):
-        return
-    pane = times // PANE_US
-    if int(pane.max()) - int(pane.min()) < _PANES_AT_ONCE:
-        yield slice(None)
-        return
-    by = np.argsort(pane, kind="stable")
-    new = np.diff(pane[by], prepend=pane[by[0]]) > 0
-    yield from np.split(by, np.flatnonzero(new)[_PANES_AT_ONCE - 1 :: _PANES_AT_ONCE])
+def _fill_bins(row: Ints, counts: Ints) -> None:
+    """Fill first bin, last bin, sum of squares, sum of squared steps of ``counts`` (bin, column)."""
+    steps = np.diff(counts, axis=0)
+    row[0], row[1] = counts[0], counts[-1]
+    row[2], row[3] = (counts * counts).sum(axis=0), (steps * steps).sum(axis=0)
 
 
-def _places(times: Ints) -> tuple[Ints, Ints]:
-    """Return the panes touched and each event's place among them."""
-    pane = times // PANE_US
-    low = int(pane.min())
-    span = int(pane.max()) - low + 1
-    if span <= _DENSE:
-        return np.arange(low, low + span), pane - low
-    panes, place = np.unique(pane, return_inverse=True)
-    return panes, place
+def _add_border(rows: Ints, first: int, last: int, steps: int) -> None:
+    """Add to each row's steps the one from its last bin to the first bin of the next row.
+
+    The newest row has no next one, and a window takes no row before its first: it gets exactly the steps inside.
+    """
+    across = rows[1:, first] - rows[:-1, last]
+    rows[:-1, steps] += across * across
+
+
+def _from(places: Sequence[int], rows: Ints, operation: np.ufunc) -> list[Ints]:
+    """Return ``operation`` over rows[place:] for each of ``places`` (descending, some perhaps equal)."""
+    starts = sorted(set(places))
+    parts = operation.reduceat(rows, starts, axis=0)
+    over = dict(zip(reversed(starts), operation.accumulate(parts[::-1], axis=0), strict=True))
+    return [over[place].copy() for place in places]

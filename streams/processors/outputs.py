@@ -16,7 +16,9 @@ class WindowStats:
     """The numbers of one class in one window [end - W, end).
 
     Attributes:
-        arrivals: requests submitted in the window; ``rate`` is that over W.
+        arrivals: requests submitted in the window; ``rate`` is that over ``covered_s``.
+        covered_s: how much of W the service has been known: from the 10 s in which its first event ever lies.
+            What was before is not silence; all bins and rates are of this part.
         gaps: inter-arrival gaps with both ends in the window, on the ordered path.
         cv: coefficient of variation of the gaps, corrected for finite size.
         gamma_shape: shape alpha of the Gamma fitted to the gaps; ``gamma_rate`` (1/s) is alpha over the mean gap.
@@ -29,6 +31,7 @@ class WindowStats:
     """
 
     arrivals: int
+    covered_s: int
     rate: float
     gaps: int
     cv: float | None

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from collector.schema.codec import Batch
 from collector.schema.events import Kind
 from streams.processors.bursts import BurstStatus
-from streams.processors.columns import ended_at, numbers
-from streams.processors.count_panes import PANE_US, SECOND_US, TOKENS_MAX
+from streams.processors.columns import endings, numbers
+from streams.processors.count_panes import PER_REQUEST_MAX
 from streams.processors.ledger import Ledger
+from streams.processors.open_panes import PANE_US, SECOND_US
 from streams.processors.outputs import Episode, WindowRow
 from streams.processors.settings import AnalysisSettings
 from streams.processors.sources import Sources
@@ -114,14 +115,15 @@ class ServiceState:
 
     def _add_completions(self, batch: Batch, columns: NDArray[np.intp]) -> None:
         # A cap no real request comes near; it keeps the sums of a message exact.
-        request_tokens = np.minimum(numbers(batch, "request_tokens"), TOKENS_MAX)
-        response_tokens = np.minimum(numbers(batch, "response_tokens"), TOKENS_MAX)
+        request_tokens = np.minimum(numbers(batch, "request_tokens"), PER_REQUEST_MAX)
+        response_tokens = np.minimum(numbers(batch, "response_tokens"), PER_REQUEST_MAX)
         failed = self._classes.add_completions(batch, columns, (request_tokens, response_tokens))
-        times = ended_at(batch)
-        values: list[NDArray[Any]] = [failed, request_tokens, response_tokens]
+        times, took = endings(batch)
+        values: list[NDArray[Any]] = [request_tokens, response_tokens, took >= 0, np.clip(took, 0, PER_REQUEST_MAX)]
         if (fresh := self._fresh(times)) is not None:
-            times, columns, values = times[fresh], columns[fresh], [value[fresh] for value in values]
-        self._timeline.counts.add_completions(times, columns, values)
+            times, columns, failed = times[fresh], columns[fresh], failed[fresh]
+            values = [value[fresh] for value in values]
+        self._timeline.counts.add_completions(times, columns, failed, values)
 
     def _fresh(self, times: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         """Return which events the counts still take, None if all; count the others."""

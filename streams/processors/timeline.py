@@ -14,7 +14,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from streams.processors.bursts import BurstDetector, TenSecondScore
-from streams.processors.count_panes import PANE_US, SECOND_US, CountPanes
+from streams.processors.count_panes import CountPanes
+from streams.processors.open_panes import PANE_US, SECOND_US
 from streams.processors.ordered import OrderedArrivals
 from streams.processors.outputs import Episode, WindowRow, WindowStats
 from streams.processors.settings import PANE_S, AnalysisSettings

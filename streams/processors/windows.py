@@ -11,7 +11,7 @@ from streams.processors.count_panes import (
     RESPONSE_TOKENS,
     SQUARES_1S,
     SQUARES_10S,
-    Ints,
+    CountSums,
 )
 from streams.processors.outputs import ALL, WindowRow, WindowStats
 from streams.processors.settings import PANE_S, AnalysisSettings
@@ -26,28 +26,30 @@ Burstiness = tuple[float | None, float | None, float | None, str | None]  # cv, 
 
 
 def window_stats(
-    window_s: int,
+    panes: int,
     settings: AnalysisSettings,
     *,
     counts: Sequence[int],
     exact: Sequence[int],
     logs: Sequence[float],
 ) -> WindowStats:
-    """Return the numbers of a window from its sums (rows of ``CountPanes`` and ``GapPanes``)."""
+    """Return the numbers of a window of ``panes`` from its sums (rows of ``CountPanes`` and ``GapPanes``)."""
+    covered_s = panes * PANE_S
     gaps = max(exact[EVENTS] - 1, 0)
     cv, shape, rate, method = _burstiness(exact, logs) if gaps >= settings.gaps_min else (None,) * 4
     bounds = wilson_bounds(counts[FAILURES], counts[COMPLETIONS])
     arrivals = counts[ARRIVALS]
     return WindowStats(
         arrivals=arrivals,
-        rate=arrivals / window_s,
+        covered_s=covered_s,
+        rate=arrivals / covered_s,
         gaps=gaps,
         cv=cv,
         gamma_shape=shape,
         gamma_rate=rate,
         gamma_method=method,
-        dispersion_1s=_dispersion(window_s, arrivals, counts[SQUARES_1S], settings.bins_min),
-        dispersion_10s=_dispersion(window_s // PANE_S, arrivals, counts[SQUARES_10S], settings.bins_min),
+        dispersion_1s=_dispersion(covered_s, arrivals, counts[SQUARES_1S], settings.bins_min),
+        dispersion_10s=_dispersion(panes, arrivals, counts[SQUARES_10S], settings.bins_min),
         completions=counts[COMPLETIONS],
         failures=counts[FAILURES],
         failure_ratio=counts[FAILURES] / counts[COMPLETIONS] if bounds else None,
@@ -81,7 +83,7 @@ def _burstiness(exact: Sequence[int], logs: Sequence[float]) -> Burstiness:
 def rows_at(
     end: int,
     classes: Sequence[ClassKey],
-    sums: Sequence[tuple[Ints, GapSums]],
+    sums: Sequence[tuple[CountSums, GapSums]],
     *,
     service: str,
     settings: AnalysisSettings,
@@ -93,18 +95,18 @@ def rows_at(
     """
     used = len(classes) + 1
     windows = [
-        (counts[:, :used].T.tolist(), gaps.exact[:, :used].T.tolist(), gaps.logs[:, :used].T.tolist())
-        for counts, gaps in sums
+        (panes, counts[:, :used].T.tolist(), gaps.exact[:, :used].T.tolist(), gaps.logs[:, :used].T.tolist())
+        for (panes, counts, _), gaps in sums
     ]
-    longest = windows[-1][0]
+    longest = windows[-1][1]
     rows = []
     for column in [0, *sorted(range(1, used), key=lambda column: classes[column - 1])]:
         if not (longest[column][ARRIVALS] or longest[column][COMPLETIONS]):
             continue
         model, log_type = classes[column - 1] if column else (ALL, ALL)
         stats = {
-            window_s: window_stats(window_s, settings, counts=counts[column], exact=exact[column], logs=logs[column])
-            for window_s, (counts, exact, logs) in zip(settings.windows_s, windows, strict=True)
+            window_s: window_stats(panes, settings, counts=counts[column], exact=exact[column], logs=logs[column])
+            for window_s, (panes, counts, exact, logs) in zip(settings.windows_s, windows, strict=True)
         }
         rows.append(WindowRow(service=service, model=model, log_type=log_type, end=end, windows=stats))
     return rows

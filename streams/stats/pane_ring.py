@@ -64,6 +64,12 @@ class PaneRing:
         """Set every sum of ``column`` to zero."""
         self._rows[:, :, column] = 0
 
+    def last(self, end: int, length: int) -> tuple[int, NDArray[Any]]:
+        """Return the rows of those of the panes [end - length, end) that are kept, and the first of them."""
+        top = min(max(end, self.first), self._end)
+        low = min(max(end - length, self.first), top)
+        return low, self._rows[low - self._base : top - self._base]
+
     def widen(self, columns: int) -> None:
         """Make room for ``columns`` columns."""
         extra = columns - self._rows.shape[2]

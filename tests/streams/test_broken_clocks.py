@@ -2,7 +2,7 @@
 
 import random
 
-from streams.processors import count_panes
+from streams.processors import open_panes
 from streams.processors.outputs import Episode, WindowRow
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
@@ -79,12 +79,12 @@ def test_a_burst_that_is_on_when_event_time_is_set_back_ends_there():
 
 def test_a_message_with_a_hundred_thousand_panes_is_counted_in_parts_and_no_memory(monkeypatch):
     """The same numbers as for all panes at once, whatever is dropped for want of room."""
-    monkeypatch.setattr(count_panes, "OPEN_PANES_MAX", 700)
+    monkeypatch.setattr(open_panes, "OPEN_PANES_MAX", 700)
     rng = random.Random(5)
     times = [at(rng.randrange(0, 20_000)) for _ in range(3000)]
     expected = None
     for at_once in (10**9, 1, 7, 64):
-        monkeypatch.setattr(count_panes, "_PANES_AT_ONCE", at_once)
+        monkeypatch.setattr(open_panes, "_PANES_AT_ONCE", at_once)
         state, agent = fresh()
         apply_all(state, [agent.message([arrival(t, KEYS[i % 3]) for i, t in enumerate(times)])])
         apply_all(state, [agent.message([completion(t, KEYS[i % 3], tokens=(i, 1)) for i, t in enumerate(times)])])

@@ -8,7 +8,7 @@ import pytest
 from collector.schema.codec import Batch
 from collector.schema.errors import OperatorError
 from collector.schema.events import API_LOG, Kind
-from streams.processors import count_panes, ordered
+from streams.processors import open_panes, ordered
 from streams.processors.episodes import episode_message
 from streams.processors.outputs import Episode, WindowRow, window_message
 from streams.processors.service import ServiceState
@@ -75,10 +75,10 @@ def test_a_late_event_amends_the_dispersion_exactly():
     row = apply_all(state, [agent.message([arrival(at(30.5)), arrival(at(30.6))]), agent.message(watermark=at(112))])[
         -1
     ]
-    counts = [0] * 190 + [10] * 60 + [0] * 50  # the window [-190 s, 110 s)
-    counts[190 + 30] += 2
-    mean = sum(counts) / 300
-    expected = sum((c - mean) ** 2 for c in counts) / 299 / mean
+    counts = [10] * 60 + [0] * 50  # [0 s, 110 s): before its first event the service was not known
+    counts[30] += 2
+    mean = sum(counts) / 110
+    expected = sum((c - mean) ** 2 for c in counts) / 109 / mean
     assert row.end == at(110)
     assert math.isclose(expected, row.windows[300].dispersion_1s, rel_tol=1e-12)
 
@@ -178,11 +178,27 @@ def test_the_last_microsecond_belongs_to_the_window_that_ends_after_it():
 def test_too_little_data_is_none_not_zero():
     state, agent = fresh()
     apply_all(state, [agent.message(steady(3), watermark=at(12))])
-    short, long = state.latest[ALL].windows[10], state.latest[ALL].windows[300]
+    short = state.latest[ALL].windows[10]
     assert (short.gaps, short.cv, short.gamma_shape, short.gamma_rate, short.gamma_method) == (29, *[None] * 4)
     assert (short.dispersion_1s, short.dispersion_10s, short.failure_ratio) == (None, None, None)
-    assert long.dispersion_1s > 0
-    assert long.dispersion_10s > 0
+    apply_all(state, [agent.message(watermark=at(292))])
+    assert (state.latest[ALL].windows[300].dispersion_1s > 0, state.latest[ALL].windows[300].dispersion_10s) == (
+        1,
+        None,
+    )
+    apply_all(state, [agent.message(watermark=at(302))])
+    assert state.latest[ALL].windows[300].dispersion_10s > 0
+
+
+def test_time_before_the_first_event_is_not_silence():
+    state, agent = fresh()
+    apply_all(state, [agent.message(steady(20, start=5.05), watermark=at(32))])
+    assert [(w.covered_s, w.arrivals, w.rate) for w in state.latest[ALL].windows.values()] == [
+        (10, 50, 5.0),
+        *[(30, 200, 200 / 30)] * 4,
+    ]
+    apply_all(state, [agent.message(watermark=at(312))])
+    assert (state.latest[ALL].windows[300].covered_s, state.latest[ALL].windows[1200].covered_s) == (300, 310)
 
 
 def test_a_cancelled_request_is_a_completion_but_no_failure():
@@ -245,7 +261,7 @@ def test_a_window_message_is_the_wire_contract():
     assert list(message) == ["v", "id", "service", "model", "log_type", "end", "windows"]
     assert list(message["windows"]) == ["10", "60", "300", "1200", "3600"]
     assert set(message["windows"]["10"]) == {
-        *("arrivals", "rate", "gaps", "cv", "gamma_shape", "gamma_rate", "gamma_method", "dispersion_1s"),
+        *("arrivals", "covered_s", "rate", "gaps", "cv", "gamma_shape", "gamma_rate", "gamma_method", "dispersion_1s"),
         *("dispersion_10s", "completions", "failures", "failure_ratio", "failure_ratio_lower"),
         *("failure_ratio_upper", "request_tokens", "response_tokens"),
     }
@@ -268,7 +284,7 @@ def test_the_ledger_accounts_for_every_message():
 
 
 def test_what_lies_far_ahead_is_bounded_and_counted(monkeypatch):
-    monkeypatch.setattr(count_panes, "OPEN_PANES_MAX", 5)
+    monkeypatch.setattr(open_panes, "OPEN_PANES_MAX", 5)
     state, agent = fresh()
     apply_all(state, [agent.message([arrival(at(10 * i)) for i in range(9)])])
     assert state.ledger.future == 4

@@ -56,8 +56,9 @@ class Stream:
     def active(self, start: int, end: int) -> bool:
         return bool(count(self.arrivals, start, end) or count(self.ended, start, end))
 
-    def window(self, start: int, end: int, *, gaps_min: int = 30, bins_min: int = 30) -> dict:
-        """Return the numbers of [start, end)."""
+    def window(self, start: int, end: int, *, known: int = 0, gaps_min: int = 30, bins_min: int = 30) -> dict:
+        """Return the numbers of [start, end) of a service that is known from ``known`` on."""
+        start = max(start, known)
         lo, hi = bisect_left(self.arrivals, start), bisect_left(self.arrivals, end)
         seconds = (end - start) // SECOND
         n = hi - lo
@@ -67,6 +68,7 @@ class Stream:
         cv, shape, rate, method = self.gamma(lo, hi) if n - 1 >= gaps_min else (None,) * 4
         return {
             "arrivals": n,
+            "covered_s": seconds,
             "rate": n / seconds,
             "gaps": max(n - 1, 0),
             "cv": cv,
@@ -158,11 +160,12 @@ def rows(arrivals, completions, watermark: int, *, windows=(10, 60, 300, 1200, 3
     times = streams[ALL].arrivals + streams[ALL].ended
     found = {}
     longest = windows[-1] * SECOND
-    end = (min(times) // PANE + 1) * PANE if times else watermark
+    known = min(times) // PANE * PANE if times else 0
+    end = known + PANE if times else watermark
     while end + hold_s * SECOND <= watermark and end <= max(times) + longest + PANE:
         for key, stream in streams.items():
             if stream.active(end - longest, end):
-                found[end, key] = {w: stream.window(end - w * SECOND, end, **gates) for w in windows}
+                found[end, key] = {w: stream.window(end - w * SECOND, end, known=known, **gates) for w in windows}
         end += PANE
     return found
 
