@@ -70,6 +70,23 @@ class PaneRing:
         low = min(max(end - length, self.first), top)
         return low, self._rows[low - self._base : top - self._base]
 
+    def earliest(self, starts: Sequence[int], *, present: int, wanted: int) -> NDArray[Any]:
+        """Return, for each start and column, field ``wanted`` of the earliest pane from there on that has ``present``.
+
+        To have it means that it is above 0. Where no pane has it, the value means nothing.
+        """
+        if self._end == self.first:
+            return np.zeros((len(starts), self._rows.shape[2]), self._rows.dtype)
+        last = self._end - 1
+        low = min(max(min(starts), self.first), last)
+        rows = self._rows[low - self._base : self._end - self._base]
+        index = np.arange(len(rows))[:, None]
+        following = np.where(rows[:, present] > 0, index, len(rows) - 1)[::-1]
+        following = np.minimum.accumulate(following, axis=0)[::-1]
+        at = following[[min(max(start, low), last) - low for start in starts]]
+        found: NDArray[Any] = rows[at, wanted, np.arange(rows.shape[2])]
+        return found
+
     def widen(self, columns: int) -> None:
         """Make room for ``columns`` columns."""
         extra = columns - self._rows.shape[2]
