@@ -159,7 +159,7 @@ class GapPanes:
         """Empty a column for another class: no gap reaches from what was there to what comes."""
         self._exact.clear(column)
         self._logs.clear(column)
-        self._last_at[column], self._last_pane[column] = 0, -1
+        self._last[:, column] = _NONE[:, 0]
 
     def widen(self, columns: int) -> None:
         """Make room for ``columns`` columns."""

@@ -74,7 +74,8 @@ def test_at_every_boundary_each_window_holds_what_lies_in_it_whole(events, cuts,
     bounds = sorted({*bounds, *(i + 1 for i, (a, b) in enumerate(pairwise(times)) if a // PANE_US != b // PANE_US)})
     for low, high in pairwise(bounds):
         pane = times[low] // PANE_US
-        for end in {pane, pane - 7} if low and times[low - 1] // PANE_US < pane - 7 else {pane}:
+        before = times[low - 1] // PANE_US if low else pane - 1
+        for end in {end for end in (pane, pane - 7) if before < end}:  # nothing at or after it was added yet
             for length, sums in zip((1, 6, 360), panes.sums(end, [1, 6, 360]), strict=True):
                 for column in range(4):
                     known = zip(times[:low], columns[:low], strict=True)
