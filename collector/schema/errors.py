@@ -16,7 +16,7 @@ class BadMessage(Exception):  # noqa: N818 - named for what it is; "BadMessageEr
         detail: what exactly is wrong, bounded, never the payload itself.
     """
 
-    REASONS = ("too_large", "not_json", "not_an_object", "version", "envelope", "columns", "value")
+    REASONS = ("too_large", "not_json", "not_an_object", "version", "envelope", "columns", "value", "layout")
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")

@@ -1,4 +1,5 @@
-"""A message's columns as numpy arrays. The batch was validated when it was decoded; nothing is checked again."""
+"""A message's columns as numpy arrays. The batch was validated when it was decoded; nothing is checked again.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,19 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collector.schema.codec import Batch, Coded
+from collector.schema.batch import Batch, Coded
+from collector.schema.packed import Packed
+
+_STORED = {width: np.dtype(f"<u{width}") for width in (1, 2, 4, 8)}
 
 
-def numbers(batch: Batch, name: str) -> NDArray[np.int64]:
-    """Return an integer column; absent values are 0."""
+def numbers(batch: Batch, name: str, *, absent: int = 0) -> NDArray[np.int64]:
+    """Return an integer column, ``absent`` where there is no value."""
     values = batch.columns.get(name)
     if values is None:
-        return np.zeros(batch.n, np.int64)
-    plain = values_of(values)
-    try:
-        return np.fromiter(plain, np.int64, batch.n)
-    except TypeError:  # a None among them: rare, so the fast way is tried first
-        return np.fromiter((value or 0 for value in plain), np.int64, batch.n)
+        return np.full(batch.n, absent, np.int64)
+    return _integers(values_of(values), absent)
 
 
 def endings(batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -26,15 +26,9 @@ def endings(batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
     The duration is -1 where it is not known: no ``ended_at``, or one before the submission.
     """
-    submitted, column = numbers(batch, "submitted_at"), batch.columns.get("ended_at")
-    if column is None:
-        return submitted, np.full(batch.n, -1, np.int64)
-    try:
-        ended = at = np.fromiter(values_of(column), np.int64, batch.n)
-    except TypeError:  # a None among them
-        ended = np.fromiter((-1 if value is None else value for value in values_of(column)), np.int64, batch.n)
-        at = np.where(ended < 0, submitted, ended)
-    return at, np.maximum(ended - submitted, -1)
+    submitted = numbers(batch, "submitted_at")
+    ended = numbers(batch, "ended_at", absent=-1)
+    return np.where(ended < 0, submitted, ended), np.maximum(ended - submitted, -1)
 
 
 def codes(batch: Batch, name: str) -> tuple[Sequence[str], NDArray[np.intp]]:
@@ -42,13 +36,37 @@ def codes(batch: Batch, name: str) -> tuple[Sequence[str], NDArray[np.intp]]:
     column = batch.columns.get(name)
     if not isinstance(column, Coded):
         return (), np.zeros(batch.n, np.intp)
+    if not isinstance(column.codes, Packed):
+        try:
+            # bytes() takes 0..255 and reads a list of small integers three times faster than numpy does.
+            return column.values, np.frombuffer(bytes(column.codes), np.uint8).astype(np.intp)
+        except ValueError:
+            pass
+    found: NDArray[np.intp] = _integers(column.codes, -1)
+    if isinstance(column.codes, list) or column.codes.base < 0:  # else none is absent
+        found = np.where(found < 0, len(column.values), found)
+    return column.values, found
+
+
+def _integers(values: Sequence[Any], absent: int) -> NDArray[np.int64]:
+    if isinstance(values, Packed):
+        return _unpacked(values, absent)
     try:
-        # bytes() takes 0..255 and reads a list of small integers three times faster than numpy does.
-        return column.values, np.frombuffer(bytes(column.codes), np.uint8).astype(np.intp)
-    except ValueError:
-        found = np.fromiter(column.codes, np.intp, batch.n)
-        found[found < 0] = len(column.values)
-        return column.values, found
+        return np.fromiter(values, np.int64, len(values))
+    except TypeError:  # a None among them: rare, so the fast way is tried first
+        return np.fromiter((absent if value is None else value for value in values), np.int64, len(values))
+
+
+def _unpacked(column: Packed, absent: int) -> NDArray[np.int64]:
+    if not column.width:
+        return np.full(column.n, column.base, np.int64)
+    stored = np.frombuffer(column.data, _STORED[column.width])
+    found: NDArray[np.int64] = stored.astype(np.int64)
+    if base := column.base - column.nulls:
+        found += base
+    if column.nulls:
+        found[stored == 0] = absent
+    return found
 
 
 def values_of(column: Coded | Sequence[Any]) -> Sequence[Any]:
