@@ -7,7 +7,7 @@ from 0 in every boot, and a number is used up even if its message is later dropp
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from collector.schema.codec import Batch, columns_of, encode
+from collector.schema.codec import Batch, Encoding, columns_of, encode
 from collector.schema.errors import BadMessage
 from collector.schema.events import Arrival, Completion, Event, Kind
 from collector.schema.topics import RESOURCES
@@ -43,10 +43,11 @@ class _Buffer:
 class Batcher:
     """All lanes of one boot of one agent."""
 
-    def __init__(self, *, agent: str, boot: str, batch_max: int) -> None:
+    def __init__(self, *, agent: str, boot: str, batch_max: int, encoding: Encoding = Encoding.BINARY) -> None:
         self._agent = agent
         self._boot = boot
         self._batch_max = batch_max
+        self._encoding = encoding
         self._lanes: dict[Lane, _Buffer] = {}
         self.rejected = 0  # events the schema refuses: a source's mistake, counted and left out
 
@@ -146,7 +147,8 @@ class Batcher:
                 watermark=buffer.watermark,
                 dropped=buffer.dropped,
                 columns=columns_of(kind, events) if events else {},
-            )
+            ),
+            self._encoding,
         )
 
     def _valid(self, kind: Kind, event: Event) -> bool:

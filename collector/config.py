@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from collector.config_fields import Fields
+from collector.schema.codec import Encoding
 from collector.schema.topics import DEFAULT_PARTITIONS
 
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
@@ -26,6 +27,7 @@ class AgentConfig:
     spool_dir: Path
     linger_ms: int
     batch_max: int
+    encoding: Encoding
     spool_max_bytes: int
     spool_segment_bytes: int
     drain_s: float
@@ -129,6 +131,7 @@ def _agent(table: Fields) -> AgentConfig:
         spool_dir=table.path("spool_dir"),
         linger_ms=table.whole("linger_ms", 200, least=1, most=60_000),
         batch_max=table.whole("batch_max", 1_000, least=1, most=20_000),
+        encoding=Encoding(table.choice("encoding", tuple(Encoding), Encoding.BINARY) or Encoding.BINARY),
         spool_max_bytes=most,
         spool_segment_bytes=table.whole("spool_segment_bytes", min(16 * MIB, most // 4), least=16 * 1024),
         drain_s=table.number("drain_s", 10.0, most=3600),

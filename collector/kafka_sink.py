@@ -15,7 +15,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka import errors as kafka_errors
 
 from collector.config import KafkaConfig
-from collector.schema.codec import CONTENT_TYPE, MESSAGE_BYTES_MAX
+from collector.schema.codec import CONTENT_TYPES, MESSAGE_BYTES_MAX, Encoding, encoding_of
 from collector.schema.errors import OperatorError
 from collector.schema.events import SCHEMA_VERSION
 from collector.schema.topics import TOPICS
@@ -27,7 +27,10 @@ NEVER_MS = 10**9
 REQUEST_TIMEOUT_MS = 10_000
 _PROBE_TIMEOUT_MS = 5_000
 _CLOSE_S = 2.0
-_HEADERS = [("schema", str(SCHEMA_VERSION).encode()), ("content-type", CONTENT_TYPE.encode())]
+_HEADERS = {
+    encoding: [("schema", str(SCHEMA_VERSION).encode()), ("content-type", CONTENT_TYPES[encoding].encode())]
+    for encoding in Encoding
+}
 
 # The broker will never take such a message; sending it again would block what is behind it for ever.
 _PERMANENT = tuple(
@@ -150,7 +153,7 @@ class KafkaSink:
                 message.topic,
                 value=message.body,
                 key=message.key.encode(),
-                headers=_HEADERS,
+                headers=_HEADERS[encoding_of(message.body)],
                 timestamp_ms=message.at_ms,
             )
         except _PERMANENT as error:

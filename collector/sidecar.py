@@ -67,7 +67,7 @@ class Sidecar:
         for source in recorded:
             log.info("event=trace source=%s resumed=%s", source.name, str(source.resumed).lower())
         self._intake = Intake()
-        self._batcher = Batcher(agent=agent.id, boot=boot, batch_max=agent.batch_max)
+        self._batcher = Batcher(agent=agent.id, boot=boot, batch_max=agent.batch_max, encoding=agent.encoding)
         self._pump = Pump(
             batcher=self._batcher,
             outbox=outbox,

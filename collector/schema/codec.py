@@ -50,7 +50,9 @@ def encoding_of(body: bytes) -> Encoding:
 
 def encode(batch: Batch, encoding: Encoding = Encoding.JSON) -> bytes:
     """Return the message body. Raises ``BadMessage`` if the batch breaks the schema."""
-    columns = {n: replace(c, codes=list(c.codes)) if isinstance(c, Coded) else list(c) for n, c in batch.columns.items()}
+    columns = {
+        n: replace(c, codes=list(c.codes)) if isinstance(c, Coded) else list(c) for n, c in batch.columns.items()
+    }
     batch = replace(batch, columns=columns)
     check_envelope(batch)
     check_columns(batch)

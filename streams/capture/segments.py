@@ -3,7 +3,7 @@ r"""One segment file: a run of a partition's offsets, with the completion messag
 Layout, one JSON text per line (readable with ``less``, ``grep`` and ``jq``)::
 
     {"format":"burstwatch-segment","v":1,"topic":"llm.requests","partition":0,"first_offset":12}
-    12 {"v":1,"agent":...}          a completion batch as it lay in Kafka, after its offset
+    12 {"v":1,"agent":...}          a completion batch, after its offset: as it lay in Kafka, or put in JSON
     15 {"v":1,"agent":...}
     end <sha256> {"last_offset":19,"messages":8,...}
 
@@ -21,7 +21,8 @@ from typing import Any
 
 import orjson
 
-from collector.schema.codec import Batch, decode
+from collector.schema import codec_json
+from collector.schema.codec import Batch, Encoding, decode, encoding_of
 from collector.schema.errors import BadMessage
 from collector.schema.events import Kind
 from streams.capture.seqs import SeqRanges
@@ -136,6 +137,8 @@ class SegmentBuilder:
             return b""
         self.rows += batch.n
         self._note_times(batch.columns["submitted_at"])
+        if encoding_of(body) is Encoding.BINARY:
+            body = codec_json.dump(batch)
         # Raw line breaks can only be white space between JSON tokens; blanks mean the same there.
         line = body.replace(b"\n", b" ").replace(b"\r", b" ")
         return self._count(b"%d %b\n" % (offset, line))
@@ -261,6 +264,7 @@ def _message(line: bytes) -> tuple[int, Batch]:
     if not offset.isdigit():
         raise BadSegment("a line has no offset")
     try:
-        return int(offset), decode(body)
+        # Not codec.decode: what fits into a message as binary may be larger than one as JSON.
+        return int(offset), codec_json.load(body)
     except BadMessage as error:
         raise BadSegment(f"the message at offset {int(offset)} does not decode ({error})") from None

@@ -36,16 +36,18 @@ def codes(batch: Batch, name: str) -> tuple[Sequence[str], NDArray[np.intp]]:
     column = batch.columns.get(name)
     if not isinstance(column, Coded):
         return (), np.zeros(batch.n, np.intp)
-    if not isinstance(column.codes, Packed):
-        try:
-            # bytes() takes 0..255 and reads a list of small integers three times faster than numpy does.
-            return column.values, np.frombuffer(bytes(column.codes), np.uint8).astype(np.intp)
-        except ValueError:
-            pass
-    found: NDArray[np.intp] = _integers(column.codes, -1)
-    if isinstance(column.codes, list) or column.codes.base < 0:  # else none is absent
-        found = np.where(found < 0, len(column.values), found)
-    return column.values, found
+    if isinstance(column.codes, Packed):
+        found = _unpacked(column.codes, -1)
+        if column.codes.base < 0:
+            found[found < 0] = len(column.values)
+        return column.values, found
+    try:
+        # bytes() takes 0..255 and reads a list of small integers three times faster than numpy does.
+        return column.values, np.frombuffer(bytes(column.codes), np.uint8).astype(np.intp)
+    except ValueError:
+        found = np.fromiter(column.codes, np.intp, batch.n)
+        found[found < 0] = len(column.values)
+        return column.values, found
 
 
 def _integers(values: Sequence[Any], absent: int) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ import pytest
 
 from collector import cli
 from collector.config import ConfigProblems, ProxyConfig, TraceConfig, VllmConfig, parse_config
+from collector.schema.codec import Encoding
 from collector.schema.errors import OperatorError
 
 ROOT = Path(cli.__file__).parents[1]
@@ -36,6 +37,7 @@ def test_defaults_and_paths_relative_to_the_file():
     config = parse_config(tomllib.loads(GOOD), BASE)
     assert config.agent.spool_dir == BASE / "spool"
     assert (config.agent.linger_ms, config.agent.batch_max, config.agent.spool_max_bytes) == (200, 1_000, 2**30)
+    assert config.agent.encoding is Encoding.BINARY
     assert (config.kafka.bootstrap_servers, config.kafka.partitions) == ("k1:9092,k2:9092", 4)
     [source] = config.sources
     assert source == TraceConfig(name="trace-0", service="s", path=BASE / "t.csv", speed=1.0, origin=None)
@@ -49,6 +51,7 @@ surprise = 1
 id = "two words"
 linger_ms = "fast"
 batch_max = 0
+encoding = "arrow"
 colour = "red"
 [kafka]
 bootstrap_servers = "nowhere"
@@ -75,6 +78,7 @@ service = "x"
             "agent.id",
             "agent.linger_ms",
             "agent.batch_max",
+            "agent.encoding",
             "agent.spool_dir",
             "agent.colour",
             "kafka.bootstrap_servers",

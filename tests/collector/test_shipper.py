@@ -5,13 +5,16 @@ import sys
 import threading
 from dataclasses import replace
 from typing import ClassVar
+from unittest.mock import Mock
 
 import pytest
 
 from collector import shipper as module
 from collector.config import parse_config
 from collector.kafka_sink import KafkaSink, Unreachable, connection_settings, is_permanent
+from collector.schema.codec import CONTENT_TYPES, Batch, Encoding, encode
 from collector.schema.errors import OperatorError
+from collector.schema.events import Kind
 from collector.spool.acked import load_acked
 from collector.spool.record import Flush, Message, State, encode_flush
 from collector.spool.writer import SpoolWriter
@@ -203,6 +206,27 @@ def test_the_producers_settings_avoid_the_known_traps(tmp_path, monkeypatch):
     assert made["delivery_timeout_ms"] >= 10**9
     assert made["reconnect_backoff_max_ms"] <= 1_000
     assert made["max_request_size"] == 16 * 1024 * 1024
+
+
+def test_the_content_type_header_agrees_with_the_body(tmp_path, monkeypatch):
+    sent = []
+
+    class Producer:
+        def __init__(self, **_):
+            pass
+
+        def send(self, _topic, *, headers, **_):
+            sent.append(dict(headers))
+            return Mock()
+
+    monkeypatch.setattr("collector.kafka_sink.KafkaProducer", Producer)
+    monkeypatch.setattr(KafkaSink, "ensure_topics", lambda _: None)
+    sink = KafkaSink(config_for(tmp_path).kafka)
+    sink.connect()
+    beat = Batch(agent="a", boot="b", key="k", seq=0, kind=Kind.ARRIVAL, n=0)
+    for encoding in Encoding:
+        sink.send(Message(topic="t", key="k", at_ms=0, n=0, body=encode(beat, encoding)), lambda _: None)
+    assert [{"schema": b"1", "content-type": CONTENT_TYPES[encoding].encode()} for encoding in Encoding] == sent
 
 
 def test_permanent_refusals_are_those_of_the_message_not_of_the_moment():
