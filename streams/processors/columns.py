@@ -1,5 +1,4 @@
-"""A message's columns as numpy arrays. The batch was validated when it was decoded; nothing is checked again.
-"""
+"""A message's columns as numpy arrays. The batch was validated when it was decoded; nothing is checked again."""
 
 from collections.abc import Sequence
 from typing import Any
