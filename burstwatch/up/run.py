@@ -153,7 +153,7 @@ class Run:
             child.process.kill()
 
     def episodes(self, screen: Screen) -> TopicTail:
-        """Return a started tail that notes bursts on ``screen``."""
+        """Return a started tail that notes bursts, failures and memory pressure on ``screen``."""
         bootstrap = plan.bootstrap_of(self._options, self._places)
         tail = TopicTail(bootstrap, [EPISODES], lambda episode: screen.note(episode_line(episode)))
         tail.start()

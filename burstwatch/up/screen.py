@@ -59,17 +59,52 @@ def total_line(numbers: Numbers) -> str:
 
 
 def episode_line(episode: dict[str, Any]) -> str:
-    """Return an episode message as one line: what happened, when, how big."""
-    at_us = episode.get("detected" if episode.get("state") == "onset" else "end") or 0
+    """Return an episode message as one line: what happened, when, how big. Kinds not known are named, no more."""
+    kind = str(episode.get("kind", "burst"))
+    begins = episode.get("state") == "onset"
+    at_us = episode.get("detected" if begins else "end") or 0
     clock = datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%H:%M:%S")
-    what = "BURST begins" if episode.get("state") == "onset" else "burst ends  "
+    what = f"{kind.upper()} begins" if begins else f"{kind} ends  "
+    size = _SIZES.get(kind, lambda _: "")(episode)
+    return f"{clock}Z {what} {episode.get('service', '?')}{': ' if size else ''}{size}"
+
+
+def _burst_size(episode: dict[str, Any]) -> str:
     baseline = episode.get("baseline_rate") or 0.0
     peak = episode.get("peak_rate") or 0.0
     times = f" = {peak / baseline:.1f}x" if baseline else ""
     return (
-        f"{clock}Z {what} {episode.get('service', '?')}: {number(peak, 1)}/s against {number(baseline, 1)}/s"
+        f"{number(peak, 1)}/s against {number(baseline, 1)}/s"
         f"{times}, z {number(episode.get('peak_z'), 1)}, {episode.get('arrivals', 0)} requests"
     )
+
+
+def _failure_size(episode: dict[str, Any]) -> str:
+    reasons = episode.get("failures_by_reason") or {}
+    most = f", most {max(sorted(reasons), key=lambda reason: reasons[reason])}" if reasons else ""
+    where = _ATTRIBUTIONS.get(str(episode.get("attribution")), "attribution unknown")
+    return (
+        f"{episode.get('failures', 0)} of {episode.get('completions', 0)} failed, peak "
+        f"{percent(episode.get('peak_ratio'))}{most}, {where}"
+    )
+
+
+def _pressure_size(episode: dict[str, Any]) -> str:
+    ahead = episode.get("exhaustion_s")
+    full = f", full in {number(ahead, 0)} s or more" if ahead is not None and episode.get("state") == "onset" else ""
+    return (
+        f"{episode.get('engine', '?')} on {episode.get('node', '?')}, kv {percent(episode.get('kv_usage_peak'))}"
+        f"{full}, waiting {episode.get('waiting_peak') or 0}, preemptions {episode.get('preemptions') or 0}"
+    )
+
+
+_ATTRIBUTIONS = {
+    "burst": "in a burst",
+    "memory_pressure": "under memory pressure",
+    "burst_and_memory_pressure": "in a burst and under memory pressure",
+    "neither": "neither in a burst nor under memory pressure",
+}
+_SIZES = {"burst": _burst_size, "failure": _failure_size, "pressure": _pressure_size}
 
 
 def _service_row(name: str, s: ServiceNumbers) -> list[str | Text]:
@@ -106,7 +141,7 @@ def picture(elapsed_s: float, numbers: Numbers, episodes: Sequence[str], facts: 
     memory = Text("KV cache  ") + _bar(numbers.kv_cache_usage_ratio)
     queue = f"running {numbers.running or 0}   waiting {numbers.waiting or 0}   preemptions {numbers.preemptions or 0}"
     lost = f"lost {numbers.missing + numbers.dropped}   late {numbers.late}   dead letters {numbers.dead_letters}"
-    happened = "\n".join(episodes) or "no burst yet"
+    happened = "\n".join(episodes) or "nothing out of the ordinary yet"
     shown = table if numbers.services else Text("waiting for the first events …")
     body = Group(
         shown, Text(), memory, Text(f"{queue}\n{lost}"), Text(), Text(happened), Text(), Text("\n".join(facts))

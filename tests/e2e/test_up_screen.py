@@ -45,6 +45,34 @@ def test_an_episode_line_says_how_big_against_what():
     assert episode_line(ONSET) == ("22:13:20Z BURST begins chat: 30.0/s against 5.0/s = 6.0x, z 9.8, 88 requests")
 
 
+def test_failure_and_pressure_episodes_have_a_line_of_their_own():
+    failure = {
+        "kind": "failure",
+        "state": "end",
+        "service": "chat",
+        "end": 1_700_000_000_000_000,
+        "failures": 7,
+        "completions": 20,
+        "peak_ratio": 0.5,
+        "failures_by_reason": {"timeout": 1, "overloaded": 6},
+        "attribution": "burst_and_memory_pressure",
+    }
+    assert episode_line(failure) == (
+        "22:13:20Z failure ends   chat: 7 of 20 failed, peak 50.0%, most overloaded, "
+        "in a burst and under memory pressure"
+    )
+    pressure = {"kind": "pressure", "state": "onset", "service": "chat", "node": "n", "engine": "e"}
+    pressure |= {"detected": 1_700_000_000_000_000, "kv_usage_peak": 0.93, "exhaustion_s": 12.4}
+    assert episode_line(pressure) == (
+        "22:13:20Z PRESSURE begins chat: e on n, kv 93.0%, full in 12 s or more, waiting 0, preemptions 0"
+    )
+
+
+def test_an_episode_of_a_kind_of_tomorrow_is_named_and_does_no_harm():
+    assert episode_line({"kind": "drift", "state": "onset", "service": "chat"}) == "00:00:00Z DRIFT begins chat"
+    assert episode_line({"kind": ["odd"], "state": "end"}).endswith("ends   ?")
+
+
 def test_the_screen_draws_at_any_width():
     for width in (40, 80, 200):
         console = Console(width=width, record=True, file=None, force_terminal=True)
