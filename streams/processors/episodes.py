@@ -58,13 +58,13 @@ class FailureEpisode:
     completions: int
     failures: int
     failures_by_reason: Mapping[str, int]
-    attribution: str
-    burst_onset: int | None
-    burst_peak_rate: float | None
-    burst_lead_s: float | None
-    kv_usage_peak: float | None
-    waiting_peak: int | None
-    preemptions: int | None
+    attribution: str = "unknown"
+    burst_onset: int | None = None
+    burst_peak_rate: float | None = None
+    burst_lead_s: float | None = None
+    kv_usage_peak: float | None = None
+    waiting_peak: int | None = None
+    preemptions: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

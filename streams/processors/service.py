@@ -4,14 +4,14 @@ What becomes final as event time moves to W (no clock is ever read) is in timeli
 
 - what comes after its time is counted: an arrival at or before W - hold is late for the ordered path; an event
   more than the lateness before W is late for the counts, too, and shows in the totals only;
-- event time that had run ahead of every agent is set back (sources.py says when): windows and the burst detector
+- event time that had run ahead of every agent is set back (sources.py says when): windows and the detectors
   start over; totals, classes and counters stay.
 
 The outputs joined over any number of ``apply`` calls are the same, to the last bit, however the events were cut
 into messages, and wherever a snapshot was taken and restored.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 
 from collector.schema.codec import Batch
 from collector.schema.events import Kind
+from streams.processors.attribution import NoReadings
 from streams.processors.bursts import BurstStatus
-from streams.processors.columns import endings, numbers
+from streams.processors.columns import codes, endings, numbers
 from streams.processors.count_panes import PER_REQUEST_MAX
+from streams.processors.episodes import AnyEpisode
+from streams.processors.failures import FailureStatus
 from streams.processors.ledger import Ledger
 from streams.processors.open_panes import PANE_US, SECOND_US
-from streams.processors.outputs import Episode, WindowRow
+from streams.processors.outputs import WindowRow
 from streams.processors.settings import AnalysisSettings
 from streams.processors.sources import Sources
 from streams.processors.timeline import Timeline
@@ -52,9 +55,9 @@ class ServiceState:
         self._fresh_floor = 0
         self._sources = Sources(joined=joined)
         self._classes = Classes(settings.classes_max)
-        self._timeline = Timeline(service, settings)
+        self._timeline = Timeline(service, settings, NoReadings())
 
-    def apply(self, batch: Batch, offset: int, appended_at: int | None = None) -> list[WindowRow | Episode]:
+    def apply(self, batch: Batch, offset: int, appended_at: int | None = None) -> list[WindowRow | AnyEpisode]:
         """Apply one message; return the rows and episodes that became final, in order of event time.
 
         ``appended_at`` is when Kafka appended it (us): it shows clocks that are ahead. None where it is not known.
@@ -63,7 +66,7 @@ class ServiceState:
         """
         return list(self.results(batch, offset, appended_at))
 
-    def results(self, batch: Batch, offset: int, appended_at: int | None = None) -> Iterator[WindowRow | Episode]:
+    def results(self, batch: Batch, offset: int, appended_at: int | None = None) -> Iterator[WindowRow | AnyEpisode]:
         """Do what ``apply`` does, but work the results out one by one.
 
         Until the iterator is exhausted the message is half applied: no snapshot, no other message.
@@ -83,7 +86,7 @@ class ServiceState:
         now = self._sources.promise(*says, appended_at=appended_at)
         return self._move(before, now) if now is not None and now != before else iter(())
 
-    def _move(self, before: int | None, now: int) -> Iterator[WindowRow | Episode]:
+    def _move(self, before: int | None, now: int) -> Iterator[WindowRow | AnyEpisode]:
         if before is not None and now < before:
             self._settled_floor = self._fresh_floor = 0
             found, pending = self._timeline.start_over()
@@ -119,6 +122,9 @@ class ServiceState:
         response_tokens = np.minimum(numbers(batch, "response_tokens"), PER_REQUEST_MAX)
         failed = self._classes.add_completions(batch, columns, (request_tokens, response_tokens))
         times, took = endings(batch)
+        if failed.any():
+            reasons, reason = codes(batch, "reason")
+            self._timeline.alarms.reasons.add(times[failed], reasons, reason[failed])
         values: list[NDArray[Any]] = [request_tokens, response_tokens, took >= 0, np.clip(took, 0, PER_REQUEST_MAX)]
         if (fresh := self._fresh(times)) is not None:
             times, columns, failed = times[fresh], columns[fresh], failed[fresh]
@@ -164,7 +170,17 @@ class ServiceState:
     @property
     def burst(self) -> BurstStatus:
         """Where the burst detector stands."""
-        return self._timeline.detector.status
+        return self._timeline.alarms.bursts.status
+
+    @property
+    def failure(self) -> FailureStatus:
+        """Where the failure detector stands."""
+        return self._timeline.alarms.failures.status
+
+    @property
+    def attributed(self) -> Mapping[str, int]:
+        """Failures of all seconds complete for ``SETTLE_S``, by what they coincided with."""
+        return self._timeline.alarms.attributed
 
     @property
     def ledger(self) -> Ledger:

@@ -1,11 +1,13 @@
 """What the operator may choose about the analysis. The defaults come from simulations."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from collector.schema.errors import OperatorError
 
 PANE_S = 10
 WINDOW_S_MAX = 3600  # squares of microsecond gaps up to an hour still fit in 64 bits: the sums stay exact
+BUDGET_RATIO_MAX = 0.2  # three times it must still be a ratio, or nothing could ever exceed it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,8 @@ class AnalysisSettings:
         burst_threshold: z of the 10-s count at which a burst begins (4.0: about 0.02 false alarms a day).
         burst_warmup_s: no alarm for so long after a service's first event (the baseline is being learned).
         burst_tolerance: relative error of the baseline that is tolerated; sets the smallest burst seen.
+        failure_budget_ratio: failures over completions that are allowed, more than 0 and at most 0.2;
+            ``failure_budgets`` the same by service, for those that differ.
         classes_max: model x log_type combinations kept apart per service; later ones count as "other".
     """
 
@@ -32,6 +36,8 @@ class AnalysisSettings:
     burst_threshold: float = 4.0
     burst_warmup_s: int = 300
     burst_tolerance: float = 0.10
+    failure_budget_ratio: float = 0.01
+    failure_budgets: Mapping[str, float] = field(default_factory=dict)
     classes_max: int = 50
 
     def __post_init__(self) -> None:
@@ -48,3 +54,12 @@ class AnalysisSettings:
             raise OperatorError("burst_threshold must exceed 2 (a burst ends below 2); others must not be < 0")
         if self.classes_max < 1:
             raise OperatorError("classes_max must be at least 1")
+        for budget in (self.failure_budget_ratio, *self.failure_budgets.values()):
+            if not 0 < budget <= BUDGET_RATIO_MAX:
+                raise OperatorError(
+                    f"a failure budget must be more than 0 and at most {BUDGET_RATIO_MAX}, not {budget:g}"
+                )
+
+    def failure_budget_of(self, service: str) -> float:
+        """Return the failure ratio ``service`` is allowed."""
+        return self.failure_budgets.get(service, self.failure_budget_ratio)

@@ -2,7 +2,7 @@
 
 When event time comes to W:
 
-- every second complete by W is shown to the burst detector; alerts do not wait for the hold;
+- every second complete by W is shown to the detectors (alarms.py); alerts do not wait for the hold;
 - every 10-s boundary E with E + hold <= W closes a pane: the arrivals before E are put in time order and become
   gap sums, and every class active within the longest window gets a row of the windows ending at E; where the
   longest window holds nothing at all there are no rows, and the boundaries are skipped at once.
@@ -13,11 +13,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from streams.processors.bursts import BurstDetector, TenSecondScore
+from streams.processors.alarms import Alarms
+from streams.processors.attribution import Engines
+from streams.processors.bursts import TenSecondScore
 from streams.processors.count_panes import CountPanes
+from streams.processors.episodes import AnyEpisode
 from streams.processors.open_panes import PANE_US, SECOND_US
 from streams.processors.ordered import OrderedArrivals
-from streams.processors.outputs import Episode, WindowRow, WindowStats
+from streams.processors.outputs import WindowRow, WindowStats
 from streams.processors.settings import PANE_S, AnalysisSettings
 from streams.processors.totals import ClassKey
 from streams.processors.windows import rows_at
@@ -31,18 +34,18 @@ class Timeline:
 
     Attributes:
         counts: the counting path; ``ordered`` the ordered one.
-        detector: the burst detector.
+        alarms: the detectors of bursts and failures.
         latest: the rows of the newest boundary, by class; empty while the longest window is.
     """
 
-    def __init__(self, service: str, settings: AnalysisSettings) -> None:
+    def __init__(self, service: str, settings: AnalysisSettings, engines: Engines) -> None:
         self._service = service
         self._settings = settings
         self._hold = settings.hold_s * SECOND_US
         self._lengths = [window_s // PANE_S for window_s in settings.windows_s]
-        self._watched = 0  # the next second to be shown to the detector
+        self._watched = 0  # the next second to be shown to the detectors
         self.latest: dict[ClassKey, WindowRow] = {}
-        self.detector: BurstDetector = TenSecondScore(service, settings)
+        self.alarms = Alarms(service, settings, TenSecondScore(service, settings), engines=engines)
         self._build(_COLUMNS_MIN)
 
     def _build(self, columns: int) -> None:
@@ -70,11 +73,12 @@ class Timeline:
             return 0
         pane, events = evicted
         self.ordered.drop_from(pane * PANE_US)
+        self.alarms.reasons.drop_from(pane * PANE_S)
         return events
 
     def advance(
         self, watermark: int, settled: int, fresh_from: int, classes: list[ClassKey]
-    ) -> Iterator[WindowRow | Episode]:
+    ) -> Iterator[WindowRow | AnyEpisode]:
         """Move event time to ``watermark``; yield the rows and episodes that become final, in order.
 
         The order of arrivals is fixed up to ``settled``, counts from ``fresh_from`` on stay amendable;
@@ -90,13 +94,13 @@ class Timeline:
         self.ordered.settle(target, settled, lazily=True)
         self.counts.forget_detail(fresh_from)
 
-    def start_over(self) -> tuple[list[Episode], int]:
-        """Forget everything about event time; return the end of a burst, and how many pending events went."""
+    def start_over(self) -> tuple[list[AnyEpisode], int]:
+        """Forget everything about event time; return the ends of what was on, and how many pending events went."""
         pending = self.counts.unclosed()
         self._build(self._width)
         self._watched = 0
         self.latest = {}
-        return self.detector.start_over(), pending
+        return self.alarms.start_over(), pending
 
     def _next_pane(self, target: int) -> int:
         """Return the next pane to close; while the longest window is empty, skip to the next with counts."""
@@ -117,18 +121,19 @@ class Timeline:
         self.latest = {(row.model, row.log_type): row for row in rows}
         return rows
 
-    def _watch(self, until: int) -> list[Episode]:
-        """Show the detector every second that is complete at ``until`` (us)."""
+    def _watch(self, until: int) -> list[AnyEpisode]:
+        """Show the detectors every second that is complete at ``until`` (us)."""
         stop = until // SECOND_US
         if stop <= self._watched:
             return []
-        found: list[Episode] = []
+        found: list[AnyEpisode] = []
         for pane in self.counts.panes_between(self._watched // PANE_S, -(-stop // PANE_S)):
             start = max(pane * PANE_S, self._watched)
-            offset = pane * PANE_S
-            found += self.detector.feed(start, self.counts.seconds(pane)[start - offset : stop - offset])
+            part = slice(start - pane * PANE_S, stop - pane * PANE_S)
+            ended, failed = self.counts.endings(pane)
+            found += self.alarms.feed(start, self.counts.seconds(pane)[part], ended[part], failed[part])
         self._watched = stop
-        return found + self.detector.feed(stop, ())
+        return found + self.alarms.feed(stop, (), (), ())
 
     def dump(self, used: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the state of the first ``used`` columns as plain values and arrays."""
@@ -136,7 +141,8 @@ class Timeline:
         gaps_first, gap_arrays = self.ordered.dump(used)
         facts = {
             "watched": self._watched,
-            "bursts": self.detector.dump(),
+            "bursts": self.alarms.bursts.dump(),
+            "alarms": self.alarms.dump(),
             "latest": list(self.latest.values()),
             "counts": counts,
             "gaps_first": gaps_first,
@@ -147,7 +153,8 @@ class Timeline:
     def load(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Take over what ``dump`` gave. Raises ``LookupError``, ``TypeError``, ``ValueError``, ``AttributeError``."""
         self._watched = facts["watched"]
-        self.detector.load(facts["bursts"])
+        self.alarms.bursts.load(facts["bursts"])
+        self.alarms.load(facts["alarms"])
         self._build(facts["width"])
         self.counts.load(facts["counts"], arrays)
         self.ordered.load(facts["gaps_first"], arrays)

@@ -1,11 +1,13 @@
 """Laws of the analysis: whatever the cut, order, re-sends or restarts, the windows are those of the file."""
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.processors.episodes import FailureEpisode
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
 from tests.support import brute_force
@@ -35,6 +37,7 @@ EVENT = st.tuples(
     st.sampled_from(KEYS),
     st.integers(0, 90 * SECOND),  # how long the request takes
     st.sampled_from(["ok", "ok", "failed", "cancelled"]),
+    st.sampled_from([None, "timeout", "overloaded"]),
     st.tuples(st.integers(0, 9000), st.integers(0, 9000)),
 )
 
@@ -80,10 +83,10 @@ class Recording:
 def recordings(draw) -> Recording:
     """Up to 60 requests with gaps from nothing to a thousand seconds."""
     at, arrivals, completions = START + draw(st.integers(0, 12 * SECOND)), [], []
-    for gap, key, took, outcome, tokens in draw(st.lists(EVENT, min_size=1, max_size=60)):
+    for gap, key, took, outcome, reason, tokens in draw(st.lists(EVENT, min_size=1, max_size=60)):
         at += gap
         arrivals.append(arrival(at, key))
-        completions.append(completion(at + took, key, outcome=outcome, tokens=tokens, submitted_at=at))
+        completions.append(completion(at + took, key, outcome=outcome, reason=reason, tokens=tokens, submitted_at=at))
     return Recording(arrivals, completions, at + 400 * SECOND)
 
 
@@ -111,6 +114,23 @@ def test_two_cuts_of_one_stream_agree_to_the_last_bit(recording, cuts, others):
     assert first.totals == second.totals
     assert first.latest == second.latest
     assert first.burst == second.burst
+    assert first.failure == second.failure
+    assert first.attributed == second.attributed
+
+
+@given(recordings(), CUTS)
+@settings(max_examples=30, deadline=None)
+def test_every_failure_is_attributed_once_and_an_episode_counts_its_own(recording, cuts):
+    state = ServiceState(SERVICE, SETTINGS)
+    found = [e for e in apply_all(state, messages_of(recording, cuts)) if isinstance(e, FailureEpisode)]
+    failed = [
+        (c.ended_at or c.submitted_at, c.reason or "unknown") for c in recording.completions if c.outcome == "failed"
+    ]
+    assert sum(state.attributed.values()) == len(failed)
+    assert [e.state for e in found] == ["onset", "end"] * (len(found) // 2)
+    for end in found[1::2]:
+        assert end.failures_by_reason == Counter(reason for at, reason in failed if end.onset <= at < end.end)
+        assert end.failures == sum(end.failures_by_reason.values())
 
 
 @given(recordings(), CUTS, st.data())

@@ -58,7 +58,7 @@ def test_a_worker_shows_what_it_read_and_stops_in_order(tmp_path: Path):
             assert worker.stop() == 0, log.read_text()
         found = {row["id"]: row for row in read_json(kafka, WINDOWS)}
         letters = read_json(kafka, DEAD_LETTER)
-        assert read_json(kafka, EPISODES) == []
+        assert {episode["kind"] for episode in read_json(kafka, EPISODES)} == {"failure"}
     expected = {id_: row for messages in services for id_, row in offline(messages).items()}
     assert len(expected) >= 18
     assert found == expected

@@ -29,6 +29,10 @@ PARCEL = Parcel("t", b"k", b"v")
         ["--kafka", "h:1", "--snapshot-interval-s", "0"],
         ["--kafka", "h:1", "--app-id", "a b"],
         ["--kafka", "h:1", "--burst-threshold", "1"],
+        ["--kafka", "h:1", "--failure-budget", "2%"],
+        ["--kafka", "h:1", "--failure-budget", "0.9"],
+        ["--kafka", "h:1", "--failure-budget", "=0.1"],
+        ["--kafka", "h:1", "--failure-budget", "chat=nan"],
     ],
 )
 def test_an_impossible_setting_is_the_operators_to_mend(options):
@@ -38,6 +42,14 @@ def test_an_impossible_setting_is_the_operators_to_mend(options):
 
 def test_several_brokers_are_one_setting():
     assert parse(["--kafka", "a:1, b:2"]).servers == ["a:1", "b:2"]
+
+
+def test_failure_budgets_are_for_all_or_for_one_and_the_last_word_counts():
+    budgets = ["0.03", "chat=0.05", "a=b=0.1", "0.02"]
+    analysis = parse(["--kafka", "h:1", *(word for b in budgets for word in ("--failure-budget", b))]).analysis
+    assert analysis.failure_budget_ratio == 0.02
+    assert analysis.failure_budgets == {"chat": 0.05, "a=b": 0.1}
+    assert parse(["--kafka", "h:1"]).analysis.failure_budget_of("chat") == 0.01
 
 
 def test_no_broker_is_one_line_and_exit_code_2():

@@ -1,0 +1,123 @@
+"""What is watched second by second of event time: bursts and failures, and how they meet. Pure.
+
+Both detectors see second s before either sees s + 1, so what an episode of failures is attributed to does not depend
+on how the events were cut into messages. Each failure is attributed, too: by what is known ``SETTLE_S`` after its
+second about that second (a burst that was on) and the ``READING_S`` before (the engines' readings).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from streams.processors.attribution import (
+    LOOKBACK_US,
+    SECOND_US,
+    Engines,
+    RecentBursts,
+    attribute,
+    explained,
+)
+from streams.processors.bursts import BurstDetector
+from streams.processors.episodes import AnyEpisode
+from streams.processors.failures import LONG_S, FailureDetector
+from streams.processors.pending_reasons import PendingReasons
+from streams.processors.settings import AnalysisSettings
+
+SETTLE_S = 30  # a burst is known by then, and the readings have come
+READING_S = 10  # engines are read every second to every few
+
+
+class Alarms:
+    """The detectors of one service.
+
+    Attributes:
+        bursts: the burst detector; ``failures`` the failure detector.
+        reasons: why requests failed, of seconds to come.
+        attributed: failures so far by what they coincided with.
+    """
+
+    def __init__(self, service: str, settings: AnalysisSettings, bursts: BurstDetector, *, engines: Engines) -> None:
+        self.bursts = bursts
+        self.failures = FailureDetector(service, settings)
+        self.reasons = PendingReasons()
+        self.attributed: Counter[str] = Counter()
+        self._engines = engines
+        self._recent = RecentBursts()
+        self._next = 0  # the next second to be fed
+
+    def feed(
+        self, second: int, arrivals: Sequence[int], ended: Sequence[int], failed: Sequence[int]
+    ) -> list[AnyEpisode]:
+        """Take what happened in ``second``, ``second + 1``, ...; in seconds left out before nothing did.
+
+        Returns the onsets and ends found, in order. No second may be fed twice.
+        """
+        found: list[AnyEpisode] = []
+        while self._next < second and not self.failures.idle:
+            self._step((0,), (0,), (0,), found)
+        if self._next < second:
+            self._note_bursts(self.bursts.feed(second, ()), found)
+            self._next = second
+        for i in range(len(arrivals)):
+            self._step(arrivals[i : i + 1], ended[i : i + 1], failed[i : i + 1], found)
+        return found
+
+    def start_over(self) -> list[AnyEpisode]:
+        """Forget where event time stood; return the ends of what was on."""
+        found: list[AnyEpisode] = []
+        self._note_bursts(self.bursts.start_over(), found)
+        found += [explained(episode, self._recent, self._engines) for episode in self.failures.start_over()]
+        self.reasons.start_over()
+        self._recent = RecentBursts()
+        self._next = 0
+        return found
+
+    def _step(
+        self, arrivals: Sequence[int], ended: Sequence[int], failed: Sequence[int], found: list[AnyEpisode]
+    ) -> None:
+        second = self._next
+        self._next += 1
+        self._note_bursts(self.bursts.feed(second, arrivals), found)
+        if self._recent.active:
+            self._recent.follow(self.bursts.status.rate_10s)
+        reasons = {second: self.reasons.take(second)} if failed[0] else {}
+        failures = self.failures.feed(second, ended, failed, reasons)
+        found += [explained(episode, self._recent, self._engines) for episode in failures]
+        if count := self.failures.failed_at(second - SETTLE_S):
+            self.attributed[self._attribution(second - SETTLE_S)] += count
+        if second % LONG_S == 0:
+            self._forget(second)
+
+    def _note_bursts(self, episodes: Sequence[Any], found: list[AnyEpisode]) -> None:
+        for episode in episodes:
+            self._recent.note(episode)
+        found += episodes
+
+    def _attribution(self, second: int) -> str:
+        start, end = second * SECOND_US, (second + 1) * SECOND_US
+        evidence = self._engines.during(end - READING_S * SECOND_US, end)
+        return attribute(burst=self._recent.any_during(start, end), evidence=evidence).value
+
+    def _forget(self, second: int) -> None:
+        """Drop the bursts nothing will be attributed to any more."""
+        onset = self.failures.status.onset
+        oldest = (second - LONG_S) * SECOND_US if onset is None else onset
+        self._recent.forget(oldest - LOOKBACK_US)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state as plain values, but for the burst detector's."""
+        return {
+            "next": self._next,
+            "failures": self.failures.dump(),
+            "reasons": self.reasons.dump(),
+            "recent": self._recent.dump(),
+            "attributed": self.attributed,
+        }
+
+    def load(self, facts: dict[str, Any]) -> None:
+        """Take over what ``dump`` gave. Raises ``KeyError``, ``TypeError`` or ``ValueError``."""
+        self._next = facts["next"]
+        self.failures.load(facts["failures"])
+        self.reasons.load(facts["reasons"])
+        self._recent.load(facts["recent"])
+        self.attributed = Counter(facts["attributed"])
