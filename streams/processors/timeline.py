@@ -26,6 +26,7 @@ from streams.processors.totals import ClassKey
 from streams.processors.windows import rows_at
 from streams.stats.gap_panes import GapPanes
 
+HISTOGRAM_WINDOW_S_MIN = 300  # shorter windows have too few whole-second gaps to fit anything to
 _COLUMNS_MIN = 4
 
 
@@ -51,7 +52,8 @@ class Timeline:
     def _build(self, columns: int) -> None:
         self._width = columns
         self.counts = CountPanes(columns=columns, keep=self._lengths[-1])
-        self.ordered = OrderedArrivals(GapPanes(columns=columns, keep=self._lengths[-1]))
+        histograms = [length for length in self._lengths if length * PANE_S >= HISTOGRAM_WINDOW_S_MIN]
+        self.ordered = OrderedArrivals(GapPanes(columns=columns, keep=self._lengths[-1], histograms=histograms))
 
     def make_room(self, used: int) -> None:
         """Make room for ``used`` columns."""

@@ -8,8 +8,10 @@ with events in it, its last gap that before the last event there was.
 
 Times are integer microseconds. Counts, sums, squares and products are exact integers: the gaps of an hour sum to
 3.6e9 us, and neither their squares nor (Cauchy and Schwarz) their products sum to more than the square of that,
-which fits in 64 unsigned bits. Logarithms are of seconds and are added in time order, one by one, so that their
-sums are the same to the last bit however the events were cut into batches.
+which fits in 64 unsigned bits. Gaps between events that both lie on a whole second are counted in a histogram of
+seconds, which is all there is to know of such stamps; others cost it nothing. Logarithms are of seconds and are
+added in time order, one by one, so that their sums are the same to the last bit however the events were cut into
+batches.
 """
 
 from collections.abc import Sequence
@@ -19,12 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.stats.pane_ring import PaneRing
+from streams.stats.sparse_panes import CellSums, SparsePanes
 
 Ints = NDArray[np.int64]
 
 EVENTS, WHOLE, ZEROS, TOTAL, SQUARES, PRODUCTS, FIRST_GAP = range(7)
 LOGS, TOTAL_LOGS = range(2)
 _FIELDS = 7
+SECONDS_MAX = 3600  # a gap of an hour lies in no window
 
 # What is remembered of each column's events: the time (us) and pane of the last one, the gap before it, and the
 # pane of the one before; -1 for no pane.
@@ -38,12 +42,14 @@ class GapSums(NamedTuple):
     ``exact[EVENTS]`` events, of which ``exact[WHOLE]`` on a whole second; ``exact[ZEROS]`` zero gaps;
     ``exact[TOTAL]`` and ``exact[SQUARES]`` sums of gaps (us) and their squares, ``exact[PRODUCTS]`` of the products
     of neighbouring gaps; ``exact[FIRST_GAP]`` the window's first gap and ``last_gap`` its last one (us, 0 where there
-    is none); ``logs[LOGS]`` and ``logs[TOTAL_LOGS]`` sums of ln x and x ln x over the gaps above zero (x in seconds).
+    is none); ``logs[LOGS]`` and ``logs[TOTAL_LOGS]`` sums of ln x and x ln x over the gaps above zero (x in seconds);
+    ``seconds`` the gaps between whole seconds, by length (s) and column, None for windows that have no histogram.
     """
 
     exact: NDArray[np.uint64]
     logs: NDArray[np.float64]
     last_gap: NDArray[np.uint64]
+    seconds: CellSums | None
 
 
 class _Seam(NamedTuple):
@@ -56,9 +62,14 @@ class _Seam(NamedTuple):
 
 
 class GapPanes:
-    """Gap sums of the last ``keep`` panes; column 0 takes every event, column c > 0 its own."""
+    """Gap sums of the last ``keep`` panes; column 0 takes every event, column c > 0 its own.
 
-    def __init__(self, *, columns: int, keep: int) -> None:
+    Windows of ``histograms`` panes (ascending) have the histogram of whole-second gaps, too.
+    """
+
+    def __init__(self, *, columns: int, keep: int, histograms: Sequence[int] = ()) -> None:
+        self._histograms = frozenset(histograms)
+        self._seconds = SparsePanes(keys=SECONDS_MAX, lengths=histograms)
         self._exact = PaneRing(fields=_FIELDS, columns=columns, keep=keep, dtype=np.uint64)
         self._logs = PaneRing(fields=2, columns=columns, keep=keep, dtype=np.float64)
         self._last = np.repeat(_NONE, columns, axis=1)
@@ -85,6 +96,7 @@ class GapPanes:
         whole = times % 1_000_000 == 0
         if whole.any():
             self._add_whole(pane, columns[whole])
+            self._add_seconds(pane, at, column, (heads, last))
 
     def _add_inner(self, pane: int, column: NDArray[np.intp], gaps: Ints, products: Ints) -> None:
         """Add the events of ``column``, and what lies in this pane whole: gaps (-1 for none) and products."""
@@ -110,6 +122,17 @@ class GapPanes:
         row = self._exact.row(pane)[WHOLE]
         row += _counts(columns, len(row))
         row[0] += np.uint64(len(columns))
+
+    def _add_seconds(self, pane: int, at: Ints, column: NDArray[np.intp], known: tuple[NDArray[np.intp], Ints]) -> None:
+        """Count the gaps between whole seconds; ``known``: each column's first event here and what came before it."""
+        if not self._histograms:
+            return
+        heads, last = known
+        before, panes = np.roll(at, 1), np.full(len(at), pane)
+        before[heads], panes[heads] = last[_AT], last[_PANE]
+        seconds, rest = np.divmod(at - before, 1_000_000)
+        counted = (rest == 0) & (at % 1_000_000 == 0) & (panes >= 0) & (seconds < SECONDS_MAX)
+        self._seconds.add(panes[counted], column[counted], seconds[counted])
 
     def _cross(self, pane: int, who: NDArray[np.intp], last: Ints, seam: "_Seam") -> None:
         """Give what began in earlier panes to them, where they are still kept, and take it out of ``seam``."""
@@ -143,16 +166,18 @@ class GapPanes:
     def sums(self, end: int, lengths: Sequence[int]) -> list[GapSums]:
         """Return, for each length in panes (ascending), the sums over panes [end - length, end).
 
-        For the last gap, no event at or after ``end`` may have been added.
+        ``end`` must not fall, and for the last gap no event at or after it may have been added.
         """
         exact, logs = self._exact.sums(end, lengths), self._logs.sums(end, lengths)
         first = self._exact.earliest([end - length for length in lengths], present=EVENTS, wanted=FIRST_GAP)
         last_gap = self._last[_GAP].astype(np.uint64)
+        self._seconds.move(end)
         found = []
-        for sums, gap, log in zip(exact, first, logs, strict=True):
+        for length, sums, gap, log in zip(lengths, exact, first, logs, strict=True):
             several = sums[EVENTS] > 1
             sums[FIRST_GAP] = gap * several
-            found.append(GapSums(sums, log, last_gap * several))
+            seconds = self._seconds.window(length) if length in self._histograms else None
+            found.append(GapSums(sums, log, last_gap * several, seconds))
         return found
 
     def vacate(self, column: int) -> None:
@@ -175,7 +200,7 @@ class GapPanes:
         arrays: dict[str, NDArray[Any]] = {f"gaps_{field}": exact[:, field, :used] for field in range(_FIELDS)}
         arrays["logs"] = logs[:, :, :used]
         arrays["last"] = self._last[:, :used]
-        return first, arrays
+        return first, arrays | self._seconds.dump("seconds")
 
     def load(self, first: int, arrays: dict[str, NDArray[Any]]) -> None:
         """Take over what ``dump`` gave. Raises ``ValueError`` or ``LookupError`` if it does not fit."""
@@ -186,6 +211,7 @@ class GapPanes:
         self._exact.load(first, exact)
         self._logs.load(first, np.pad(arrays["logs"], ((0, 0), (0, 0), (0, size - used))))
         self._last[:, :used] = arrays["last"]
+        self._seconds.load(arrays, "seconds")
 
 
 def _counts(column: NDArray[np.intp], size: int) -> NDArray[np.uint64]:

@@ -8,7 +8,7 @@ every window that holds the pane. Counts in panes not yet inside a window may co
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,26 @@ _WAITING_MAX = 2**15
 _PRUNE_AT = 64
 
 
+class CellSums(NamedTuple):
+    """A window's cells, ascending, and how often each was counted (always above 0)."""
+
+    keys: int
+    cells: Cells
+    counts: Ints
+
+    def of(self, column: int) -> tuple[Cells, Ints]:
+        """Return the keys of ``column``, ascending, and their counts."""
+        low, high = np.searchsorted(self.cells, [column * self.keys, (column + 1) * self.keys])
+        return self.cells[low:high] - np.int32(column * self.keys), self.counts[low:high]
+
+
 class SparsePanes:
     """Counts per pane and cell, and the windows of ``lengths`` panes (ascending) over them."""
 
     def __init__(self, *, keys: int, lengths: Sequence[int]) -> None:
         self._keys = keys
         self._lengths = tuple(lengths)
+        self._longest = max(lengths, default=0)
         self._panes: dict[int, _Pane] = {}
         self._end = 0  # the windows' end: panes below are in the sums
         self._ahead = 0  # no fewer than the cells in panes from there on
@@ -53,7 +67,7 @@ class SparsePanes:
         return dropped
 
     def _add(self, pane: int, cells: Cells) -> None:
-        if pane < self._end - self._lengths[-1]:
+        if pane < self._end - self._longest:
             return
         if (known := self._panes.get(pane)) is None:
             known = self._panes[pane] = _Pane()
@@ -93,7 +107,9 @@ class SparsePanes:
         if end <= self._end:
             return
         before, self._end = self._end, end
-        for pane in self._between(max(before, end - self._lengths[-1]), end):
+        if not self._panes:
+            return
+        for pane in self._between(max(before, end - self._longest), end):
             entering = self._panes[pane]
             self._leave_ahead(entering)
             entering.settle()
@@ -102,7 +118,7 @@ class SparsePanes:
             for pane in self._between(before - length, min(before, end - length)):
                 leaving = self._panes[pane]
                 self._roll(leaving.cells, -leaving.counts, slice(window, window + 1))
-        for pane in self._between(before - self._lengths[-1], end - self._lengths[-1]):
+        for pane in self._between(before - self._longest, end - self._longest):
             self._leave_ahead(self._panes.pop(pane))
         self._prune()
 
@@ -133,17 +149,17 @@ class SparsePanes:
             live[-1] = True
             self._cells, self._sums = self._cells[live], np.ascontiguousarray(self._sums[:, live])
 
-    def window(self, length: int) -> tuple[Cells, Ints]:
-        """Return the cells counted in the ``length`` panes up to the windows' end, ascending, and their counts.
+    def window(self, length: int) -> CellSums:
+        """Return what was counted in the ``length`` panes up to the windows' end.
 
         Raises ``ValueError`` for a length that was not asked for at the start.
         """
         sums = self._sums[self._lengths.index(length)]
         held = sums > 0
-        return self._cells[held], sums[held]
+        return CellSums(self._keys, self._cells[held], sums[held])
 
-    def dump(self, name: str) -> tuple[int, dict[str, NDArray[Any]]]:
-        """Return the windows' end and the panes as arrays called ``name_...``."""
+    def dump(self, name: str) -> dict[str, NDArray[Any]]:
+        """Return the state as arrays called ``name_...``."""
         panes = sorted(self._panes)
         for pane in panes:
             self._panes[pane].settle()
@@ -151,16 +167,17 @@ class SparsePanes:
         none = np.zeros(0, np.int32)
         # Differences of sorted numbers are small and alike: they pack into about a byte a cell.
         steps = [np.diff(pane.cells, prepend=np.int32(0)) for pane in found]
-        return self._end, {
+        return {
+            f"{name}_end": np.array([self._end], np.int64),
             f"{name}_panes": np.diff(np.array(panes, np.int64), prepend=np.int64(0)),
             f"{name}_sizes": np.array([len(pane.cells) for pane in found], np.int64),
             f"{name}_steps": np.concatenate([none, *steps]),
             f"{name}_counts": np.concatenate([none, *(pane.counts for pane in found)]),
         }
 
-    def load(self, end: int, arrays: dict[str, NDArray[Any]], name: str) -> None:
+    def load(self, arrays: dict[str, NDArray[Any]], name: str) -> None:
         """Take over what ``dump`` gave, perhaps for other lengths. Raises ``ValueError`` or ``LookupError``."""
-        self._end = end
+        end = self._end = int(arrays[f"{name}_end"][0])
         panes = np.cumsum(arrays[f"{name}_panes"]).tolist()
         cuts = np.cumsum(arrays[f"{name}_sizes"])[:-1].astype(np.int64)
         steps, counts = arrays[f"{name}_steps"], arrays[f"{name}_counts"]
@@ -168,7 +185,7 @@ class SparsePanes:
             raise ValueError("cells and counts do not match")
         parts = zip(panes, np.split(steps, cuts), np.split(counts, cuts), strict=True) if panes else ()
         for pane, step, count in parts:
-            if pane < end - self._lengths[-1]:
+            if pane < end - self._longest:
                 continue
             known = self._panes[pane] = _Pane()
             known.merge(np.cumsum(step).astype(np.int32), count.astype(np.int32))

@@ -1,6 +1,7 @@
 """Laws of the gap sums: any split gives the same bits, and no digit is lost to cancellation."""
 
 import math
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_at_every_boundary_each_window_holds_what_lies_in_it_whole(events, cuts,
     """Gaps, products of neighbours, first and last gap; with a snapshot on the way."""
     times = (np.cumsum([gap for gap, _ in events]) + 50 * PANE_US).tolist()
     columns = [column for _, column in events]
-    panes = GapPanes(columns=2, keep=360)
+    panes = GapPanes(columns=2, keep=360, histograms=[6, 360])
     panes.widen(4)
     bounds = sorted({0, len(times)} | {c for c in cuts if c < len(times)})
     bounds = sorted({*bounds, *(i + 1 for i, (a, b) in enumerate(pairwise(times)) if a // PANE_US != b // PANE_US)})
@@ -81,10 +82,15 @@ def test_at_every_boundary_each_window_holds_what_lies_in_it_whole(events, cuts,
                     known = zip(times[:low], columns[:low], strict=True)
                     inside = [t for t, c in known if column in (0, c) and (end - length) * PANE_US <= t < end * PANE_US]
                     check(sums, column, inside)
+                    assert (sums.seconds is None) == (length == 1)
+                    if sums.seconds is not None:
+                        gaps = [(a, b - a) for a, b in pairwise(inside)]
+                        whole = Counter(g // 1_000_000 for a, g in gaps if not (a % 1_000_000 or g % 1_000_000))
+                        assert dict(zip(*(x.tolist() for x in sums.seconds.of(column)), strict=True)) == whole
         panes.add(pane, np.array(times[low:high], np.int64), np.array(columns[low:high], np.uint16))
         if low <= stop < high:
             first, arrays = panes.dump(4)
-            panes = GapPanes(columns=8, keep=360)
+            panes = GapPanes(columns=8, keep=360, histograms=[6, 360])
             panes.load(first, arrays)
 
 
