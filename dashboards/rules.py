@@ -4,9 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Window gauges carry the service's total under "all"; counters do not, they are summed.
-_TOTAL = 'model="all", log_type="all"'
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
@@ -29,18 +26,27 @@ class Alert:
     keep: str = "0s"
 
 
+def _burn(window: str) -> str:
+    """Return the burn rate over ``window``, from counters: the worker's own windows end at an hour."""
+    failed = f"sum by (service) (rate(burstwatch_failures_total[{window}]))"
+    ended = f"sum by (service) (rate(burstwatch_completions_total[{window}]))"
+    return f"{failed} / {ended} / max by (service) (burstwatch_failure_budget_ratio)"
+
+
+def _burning(long: str, short: str, factor: float) -> str:
+    """Return the condition of a pair of windows (Google SRE workbook, chapter 5)."""
+    burns = (f"service:burstwatch_failure_burn:rate{window} > {factor:g}" for window in (long, short))
+    return " and on (service) ".join(burns)
+
+
 RECORDINGS = (
     Recording(
         record="service:burstwatch_arrivals:rate1m",
         expr="sum by (service) (rate(burstwatch_arrivals_total[1m]))",
     ),
-    Recording(
-        record="service:burstwatch_completions:rate5m",
-        expr="sum by (service) (rate(burstwatch_completions_total[5m]))",
-    ),
-    Recording(
-        record="service:burstwatch_failures:rate5m",
-        expr="sum by (service) (rate(burstwatch_failures_total[5m]))",
+    *(
+        Recording(record=f"service:burstwatch_failure_burn:rate{window}", expr=_burn(window))
+        for window in ("5m", "30m", "1h", "6h", "3d")
     ),
     Recording(
         record="service:burstwatch_kv_cache_usage_ratio:max",
@@ -58,16 +64,26 @@ ALERTS = (
         keep="1m",
     ),
     Alert(
-        alert="LLMFailureRatioHigh",
-        expr=(
-            f'burstwatch_failure_ratio_lower{{{_TOTAL}, window="5m"}} > 0.05'
-            " and on (service) service:burstwatch_completions:rate5m > 0.05"
-        ),
+        alert="LLMFailureEpisode",
+        expr="burstwatch_failure_active == 1",
         severity="critical",
         summary="Requests to {{ $labels.service }} fail",
-        description="At least {{ $value | humanizePercentage }} of the last 5 minutes' requests failed.",
-        wait="1m",
-        keep="5m",
+        description="Far more than the failure budget allows, and beyond chance; llm.episodes says since when and why.",
+        keep="1m",
+    ),
+    Alert(
+        alert="LLMFailureBudgetBurnsFast",
+        expr=f"({_burning('1h', '5m', 14.4)}) or ({_burning('6h', '30m', 6)})",
+        severity="critical",
+        summary="{{ $labels.service }} burns its failure budget fast",
+        description="{{ $value | humanize }} times as fast as it may: a month's budget is gone within days.",
+    ),
+    Alert(
+        alert="LLMFailureBudgetBurns",
+        expr=_burning("3d", "6h", 1),
+        severity="warning",
+        summary="{{ $labels.service }} burns its failure budget",
+        description="{{ $value | humanize }} times as fast as it may, for days.",
     ),
     Alert(
         alert="LLMKVCacheNearlyFull",

@@ -89,6 +89,33 @@ FAILURES = Row(
             ],
             unit="reqps",
         ),
+        Panel(
+            title="Failure episodes",
+            text="1 while a service fails beyond its budget and beyond chance.",
+            queries=[(_by_service("failure_active"), "{{service}}")],
+            width=8,
+            most=1,
+            step=True,
+        ),
+        Panel(
+            title="How fast the failure budget burns",
+            text="Failure ratio in the window over the ratio allowed: at 1 the budget lasts exactly its period.",
+            queries=[(f'burstwatch_failure_burn_rate{{{_SERVICE}, window="$window"}}', "{{service}}")],
+            width=8,
+            alarm=1,
+        ),
+        Panel(
+            title="What failures coincide with",
+            text="Failed requests per second by what was on in their second: a burst, memory pressure, both, neither.",
+            queries=[
+                (
+                    f"sum by (attribution) (rate({_by_service('attributed_failures_total')}[$__rate_interval]))",
+                    "{{attribution}}",
+                )
+            ],
+            unit="reqps",
+            width=8,
+        ),
     ],
 )
 

@@ -40,6 +40,8 @@ LABELS = {
     "window": "10s, 1m, 5m, 20m or 1h, ending at the last complete 10 s of event time",
     "outcome": "ok, failed or cancelled",
     "reason": "why a request failed (closed set), or why a message is a dead letter",
+    "attribution": "what coincided with a failure: burst, memory_pressure, burst_and_memory_pressure, neither, or "
+    "unknown (no burst, and no engine's readings)",
     "direction": "request or response",
     "scale": "width of the counting bins: 1s or 10s",
     "path": "counts (totals stay right) or ordered (gap statistics)",
@@ -101,6 +103,23 @@ BURSTS = (
     _counter("burst_episodes_total", ("service",), "Bursts begun."),
 )
 
+FAILURES = (
+    _gauge("failure_active", ("service",), "1 while a service fails beyond its budget and beyond chance, else 0."),
+    _gauge("failure_budget_ratio", ("service",), "Failures over completions that are allowed.", "ratio"),
+    _gauge(
+        "failure_burn_rate",
+        ("service", "window"),
+        "Failure ratio in the window over the ratio allowed: at 1 the budget lasts exactly its period.",
+    ),
+    _counter("failure_episodes_total", ("service",), "Failure episodes begun."),
+    _counter(
+        "attributed_failures_total",
+        ("service", "attribution"),
+        "Failures by what coincided with them; counted 30 s of event time after the fact, late events not at all.",
+        "requests",
+    ),
+)
+
 RESOURCES = (
     _gauge("kv_cache_usage_ratio", ENGINE, "Part of the engine's KV cache in use.", "ratio"),
     _gauge("engine_requests_running", ENGINE, "Requests the engine is working on.", "requests"),
@@ -142,6 +161,7 @@ GROUPS: dict[str, tuple[Metric, ...]] = {
     "Traffic": TRAFFIC,
     "Burstiness and failures": BURSTINESS,
     "Bursts": BURSTS,
+    "Failure episodes": FAILURES,
     "Memory and engines": RESOURCES,
     "The pipeline itself": PIPELINE,
 }

@@ -8,8 +8,9 @@ from collector.schema.events import Resource
 from collector.schema.topics import REQUESTS
 from streams.export.catalogue import PREFIX
 from streams.export.tally import Tally
-from streams.processors.outputs import WindowRow, WindowStats
+from streams.processors.outputs import ALL, WindowRow, WindowStats
 from streams.processors.service import ServiceState
+from streams.stats.burn_rate import burn_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ def service_counters(state: ServiceState) -> Counters:
     ledger, name = state.ledger, state.service
     samples = [
         _sample("burst_episodes_total", (name,), state.burst.episodes_total),
+        _sample("failure_episodes_total", (name,), state.failure.episodes_total),
+        *(_sample("attributed_failures_total", (name, what), n) for what, n in sorted(state.attributed.items())),
         _sample("duplicate_messages_total", (name,), ledger.duplicates),
         _sample("future_events_total", (name,), ledger.future),
         _sample("event_time_set_back_total", (name,), ledger.set_back),
@@ -73,8 +76,21 @@ def service_gauges(state: ServiceState) -> Iterator[Sample]:
         yield from _sample("burst_rate", (name,), burst.rate_10s)
     yield from _sample("burst_z", (name,), burst.z)
     yield from _sample("burst_baseline_rate", (name,), burst.baseline_rate)
+    yield from _failures(state)
     for row in state.latest.values():
         yield from _row(row)
+
+
+def _failures(state: ServiceState) -> Iterator[Sample]:
+    failure, name = state.failure, state.service
+    yield from _sample("failure_budget_ratio", (name,), failure.budget_ratio)
+    if state.ledger.watermark is not None:
+        yield from _sample("failure_active", (name,), int(failure.active))
+    if (total := state.latest.get((ALL, ALL))) is None:
+        return
+    for window_s, stats in total.windows.items():
+        burn = burn_rate(stats.failures, stats.completions, failure.budget_ratio)
+        yield from _sample("failure_burn_rate", (name, window_label(window_s)), burn)
 
 
 def _row(row: WindowRow) -> Iterator[Sample]:

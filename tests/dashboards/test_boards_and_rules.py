@@ -14,6 +14,7 @@ from dashboards.boards import BOARDS
 from dashboards.boards.overview import WINDOWS
 from dashboards.rules import ALERTS, RECORDINGS, rules_yaml
 from streams.export.catalogue import CATALOGUE, LABELS, MetricType
+from streams.stats.burn_rate import BURN_RULES
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,10 +93,20 @@ def test_every_alert_has_a_runbook_heading_and_speaks_of_labels_it_has(alert):
         assert asked - {"value"} <= surviving(alert.expr) | {"humanizePercentage", "humanize"}
 
 
-def test_the_failure_alert_needs_traffic_and_a_sure_lower_bound():
-    alert = next(a for a in ALERTS if a.alert == "LLMFailureRatioHigh")
-    assert "failure_ratio_lower" in alert.expr
-    assert "completions:rate5m > " in alert.expr
+def test_the_budget_alerts_are_the_window_pairs_of_the_sre_workbook():
+    pages, tickets = (next(a for a in ALERTS if a.alert == f"LLMFailureBudgetBurns{kind}") for kind in ("Fast", ""))
+
+    def label(seconds: int) -> str:
+        return (
+            f"{seconds // 86_400}d"
+            if seconds % 86_400 == 0
+            else (f"{seconds // 3600}h" if seconds % 3600 == 0 else f"{seconds // 60}m")
+        )
+
+    for rule in BURN_RULES:
+        for window in (label(rule.long_s), label(rule.short_s)):
+            wanted = f"failure_burn:rate{window} > {rule.factor:g}"
+            assert wanted in (pages if rule.page else tickets).expr
 
 
 def test_the_windows_offered_are_those_the_worker_exports():

@@ -80,7 +80,12 @@ def test_an_undeclared_sample_is_an_error_not_a_silent_metric():
 def test_every_declared_metric_of_a_busy_worker_is_on_the_page():
     names = {sample.name for sample in everything(service())}
     # What needs a GPU's utilisation, an engine's queue or a very long watch is not in this state.
-    absent = {"gpu_utilization_ratio", "engine_requests_waiting", "engine_preemptions_total"}
+    absent = {
+        "attributed_failures_total",
+        "gpu_utilization_ratio",
+        "engine_requests_waiting",
+        "engine_preemptions_total",
+    }
     assert CATALOGUE.keys() - names <= {f"burstwatch_{name}" for name in absent}
 
 
