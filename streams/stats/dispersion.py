@@ -29,7 +29,7 @@ def dispersion_interval(index: float, bins: int, total: int) -> tuple[float, flo
     classic interval (nu = m-1; Cox and Lewis 1966) made wider for the skewness that over-dispersed counts have,
     by the delta method with the third and fourth moments of a negative binomial of that mean and index. Covers
     94 to 98 % for Poisson, negative binomial and Gamma renewal counts from 30 bins and two events per bin (the
-    classic one falls to 33 %); 88 % and more down to half an event per bin. Bins must be nearly independent:
+    classic one falls to 33 %); 86 % and more down to half an event per bin. Bins must be nearly independent:
     where bursts last for many bins it is too narrow. Fewer than two bins, all counts equal, or less than one
     degree of freedom left: None.
 
