@@ -35,14 +35,6 @@ class Engines(Protocol):
         ...
 
 
-class NoReadings:
-    """Engines nobody reads."""
-
-    def during(self, start_us: int, end_us: int) -> PressureEvidence:  # noqa: ARG002 - whatever the span
-        """Return that nothing is known."""
-        return PressureEvidence()
-
-
 def attribute(*, burst: bool, evidence: PressureEvidence) -> Attribution:
     """Return what coincided.
 

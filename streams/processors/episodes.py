@@ -75,9 +75,9 @@ class PressureEpisode:
         node: the serving node; ``engine`` the engine process on it.
         onset: event time of the reading that began it; ``detected`` of the one that showed it.
         end: event time of the last reading that still belongs to it; None while it lasts.
-        kv_usage_peak: greatest KV-cache usage ratio (0 to 1) so far.
+        kv_usage_peak: greatest KV-cache usage ratio (0 to 1) so far; None if the engine does not tell.
         waiting_peak: most requests waiting so far.
-        preemptions: requests preempted since the onset.
+        preemptions: requests preempted since the onset, the onset's reading included.
         exhaustion_s: seconds to exhaustion as predicted at the onset, lower bound; None if it was not growing.
         during_burst: a burst of the service was on at the onset.
     """
@@ -89,7 +89,7 @@ class PressureEpisode:
     onset: int
     detected: int
     end: int | None
-    kv_usage_peak: float
+    kv_usage_peak: float | None
     waiting_peak: int | None
     preemptions: int | None
     exhaustion_s: float | None

@@ -12,6 +12,7 @@ into messages, and wherever a snapshot was taken and restored.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,20 +20,22 @@ from numpy.typing import NDArray
 
 from collector.schema.codec import Batch
 from collector.schema.events import Kind
-from streams.processors.attribution import NoReadings
 from streams.processors.bursts import BurstStatus
 from streams.processors.columns import codes, endings, numbers
 from streams.processors.count_panes import PER_REQUEST_MAX
-from streams.processors.episodes import AnyEpisode
+from streams.processors.episodes import AnyEpisode, PressureEpisode
 from streams.processors.failures import FailureStatus
 from streams.processors.ledger import Ledger
 from streams.processors.open_panes import PANE_US, SECOND_US
 from streams.processors.outputs import WindowRow
+from streams.processors.pressure import Pressure
 from streams.processors.settings import AnalysisSettings
 from streams.processors.sources import Sources
 from streams.processors.timeline import Timeline
 from streams.processors.totals import Classes, ClassKey, ClassTotals
 from streams.snapshot import BadSnapshot, decode, encode
+
+Result = WindowRow | AnyEpisode
 
 
 class ServiceState:
@@ -55,9 +58,9 @@ class ServiceState:
         self._fresh_floor = 0
         self._sources = Sources(joined=joined)
         self._classes = Classes(settings.classes_max)
-        self._timeline = Timeline(service, settings, NoReadings())
+        self._timeline = Timeline(service, settings)
 
-    def apply(self, batch: Batch, offset: int, appended_at: int | None = None) -> list[WindowRow | AnyEpisode]:
+    def apply(self, batch: Batch, offset: int, appended_at: int | None = None) -> list[Result]:
         """Apply one message; return the rows and episodes that became final, in order of event time.
 
         ``appended_at`` is when Kafka appended it (us): it shows clocks that are ahead. None where it is not known.
@@ -66,7 +69,7 @@ class ServiceState:
         """
         return list(self.results(batch, offset, appended_at))
 
-    def results(self, batch: Batch, offset: int, appended_at: int | None = None) -> Iterator[WindowRow | AnyEpisode]:
+    def results(self, batch: Batch, offset: int, appended_at: int | None = None) -> Iterator[Result]:
         """Do what ``apply`` does, but work the results out one by one.
 
         Until the iterator is exhausted the message is half applied: no snapshot, no other message.
@@ -79,14 +82,19 @@ class ServiceState:
         if not self._sources.accept(batch.agent, batch.boot, batch.seq):
             self._counted["duplicates"] += 1
             return iter(())
-        if batch.n and batch.kind is not Kind.RESOURCE:
-            self._add(batch)
         before = self._sources.watermark
+        overdue: list[PressureEpisode] = []
+        if batch.kind is Kind.RESOURCE:
+            # Before the new ones: what has waited for event time since earlier messages.
+            overdue = self._timeline.judge_overdue(watched=before is not None)
+            self._timeline.pressure.add(batch)
+        elif batch.n:
+            self._add(batch)
         says = (batch.agent, batch.boot, batch.watermark, batch.dropped)
         now = self._sources.promise(*says, appended_at=appended_at)
-        return self._move(before, now) if now is not None and now != before else iter(())
+        return chain(overdue, self._move(before, now) if now is not None and now != before else ())
 
-    def _move(self, before: int | None, now: int) -> Iterator[WindowRow | AnyEpisode]:
+    def _move(self, before: int | None, now: int) -> Iterator[Result]:
         if before is not None and now < before:
             self._settled_floor = self._fresh_floor = 0
             found, pending = self._timeline.start_over()
@@ -181,6 +189,11 @@ class ServiceState:
     def attributed(self) -> Mapping[str, int]:
         """Failures of all seconds complete for ``SETTLE_S``, by what they coincided with."""
         return self._timeline.alarms.attributed
+
+    @property
+    def pressure(self) -> Pressure:
+        """What the engines' readings say."""
+        return self._timeline.pressure
 
     @property
     def ledger(self) -> Ledger:

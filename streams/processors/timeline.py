@@ -2,7 +2,8 @@
 
 When event time comes to W:
 
-- every second complete by W is shown to the detectors (alarms.py); alerts do not wait for the hold;
+- every second complete by W is shown to the detectors (alarms.py), then the engines' readings in it are judged
+  (pressure.py); alerts do not wait for the hold;
 - every 10-s boundary E with E + hold <= W closes a pane: the arrivals before E are put in time order and become
   gap sums, and every class active within the longest window gets a row of the windows ending at E; where the
   longest window holds nothing at all there are no rows, and the boundaries are skipped at once.
@@ -14,13 +15,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from streams.processors.alarms import Alarms
-from streams.processors.attribution import Engines
 from streams.processors.bursts import TenSecondScore
 from streams.processors.count_panes import CountPanes
-from streams.processors.episodes import AnyEpisode
+from streams.processors.episodes import AnyEpisode, PressureEpisode
 from streams.processors.open_panes import PANE_US, SECOND_US
 from streams.processors.ordered import OrderedArrivals
 from streams.processors.outputs import WindowRow, WindowStats
+from streams.processors.pressure import Pressure
 from streams.processors.settings import PANE_S, AnalysisSettings
 from streams.processors.totals import ClassKey
 from streams.processors.windows import rows_at
@@ -35,18 +36,19 @@ class Timeline:
 
     Attributes:
         counts: the counting path; ``ordered`` the ordered one.
-        alarms: the detectors of bursts and failures.
+        alarms: the detectors of bursts and failures; ``pressure`` what the engines' readings say.
         latest: the rows of the newest boundary, by class; empty while the longest window is.
     """
 
-    def __init__(self, service: str, settings: AnalysisSettings, engines: Engines) -> None:
+    def __init__(self, service: str, settings: AnalysisSettings) -> None:
         self._service = service
         self._settings = settings
         self._hold = settings.hold_s * SECOND_US
         self._lengths = [window_s // PANE_S for window_s in settings.windows_s]
         self._watched = 0  # the next second to be shown to the detectors
         self.latest: dict[ClassKey, WindowRow] = {}
-        self.alarms = Alarms(service, settings, TenSecondScore(service, settings), engines=engines)
+        self.pressure = Pressure(service)
+        self.alarms = Alarms(service, settings, TenSecondScore(service, settings), engines=self.pressure)
         self._build(_COLUMNS_MIN)
 
     def _build(self, columns: int) -> None:
@@ -102,7 +104,7 @@ class Timeline:
         self._build(self._width)
         self._watched = 0
         self.latest = {}
-        return self.alarms.start_over(), pending
+        return [*self.alarms.start_over(), *self.pressure.start_over()], pending
 
     def _next_pane(self, target: int) -> int:
         """Return the next pane to close; while the longest window is empty, skip to the next with counts."""
@@ -128,6 +130,31 @@ class Timeline:
         stop = until // SECOND_US
         if stop <= self._watched:
             return []
+        found = self._judge(stop)
+        found += self._feed(stop)
+        self.pressure.settle(stop)
+        return found
+
+    def _judge(self, until_s: int) -> list[AnyEpisode]:
+        """Judge the readings before ``until_s``, each as of what is known of the requests of its second."""
+        found: list[AnyEpisode] = []
+        while (second := self.pressure.due(until_s)) is not None:
+            found += self._feed(second + 1)
+            found += self.pressure.step(second, during_burst=self.alarms.bursts.status.active)
+        return found
+
+    def judge_overdue(self, *, watched: bool) -> list[PressureEpisode]:
+        """Judge the readings that event time does not come to: see ``Pressure``."""
+        until_s = self.pressure.overdue_s(watched=watched)
+        found: list[PressureEpisode] = []
+        while (second := self.pressure.due(until_s)) is not None:
+            found += self.pressure.step(second, during_burst=self.alarms.bursts.status.active)
+        return found
+
+    def _feed(self, stop: int) -> list[AnyEpisode]:
+        """Show the detectors every second before ``stop``."""
+        if stop <= self._watched:
+            return []
         found: list[AnyEpisode] = []
         for pane in self.counts.panes_between(self._watched // PANE_S, -(-stop // PANE_S)):
             start = max(pane * PANE_S, self._watched)
@@ -145,6 +172,7 @@ class Timeline:
             "watched": self._watched,
             "bursts": self.alarms.bursts.dump(),
             "alarms": self.alarms.dump(),
+            "pressure": self.pressure.dump(),
             "latest": list(self.latest.values()),
             "counts": counts,
             "gaps_first": gaps_first,
@@ -157,6 +185,7 @@ class Timeline:
         self._watched = facts["watched"]
         self.alarms.bursts.load(facts["bursts"])
         self.alarms.load(facts["alarms"])
+        self.pressure.load(facts["pressure"])
         self._build(facts["width"])
         self.counts.load(facts["counts"], arrays)
         self.ordered.load(facts["gaps_first"], arrays)

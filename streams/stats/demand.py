@@ -26,8 +26,10 @@ def demand_rates(rate: float, dispersion: float, *, horizon_s: float, quantiles:
 
     >>> demand_rates(5.0, 1.0, horizon_s=10, quantiles=(0.5, 0.99))
     [5.0, 6.7]
-    >>> demand_rates(5.0, 20.0, horizon_s=10, quantiles=(0.5, 0.99)), demand_rates(0.0, 3.0, horizon_s=10, quantiles=[0.9])
-    ([4.4, 15.0], [0.0])
+    >>> demand_rates(5.0, 20.0, horizon_s=10, quantiles=(0.5, 0.99))
+    [4.4, 15.0]
+    >>> demand_rates(0.0, 3.0, horizon_s=10, quantiles=[0.9])
+    [0.0]
     """
     mean = rate * horizon_s
     if mean <= 0:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 
 from collector.schema.codec import Batch, columns_of
-from collector.schema.events import API_LOG, CONVERSATION_LOG, Arrival, Completion, Kind
+from collector.schema.events import API_LOG, CONVERSATION_LOG, Arrival, Completion, Kind, Resource
 from streams.processors.outputs import Episode, WindowRow
 from streams.processors.service import ServiceState
 
@@ -39,6 +39,16 @@ def completion(at: int, key=KEYS[0], *, outcome="ok", tokens=(0, 0), submitted_a
     )
 
 
+def reading(at: int, *, engine="e0", node="n", **values) -> Resource:
+    """An engine's reading at ``at``; ``kv`` is its KV usage."""
+    if "kv" in values:
+        values["kv_cache_usage_ratio"] = values.pop("kv")
+    return Resource(at=at, engine=engine, node=node, service=SERVICE, source="s", **values)
+
+
+KIND_OF = {Arrival: Kind.ARRIVAL, Completion: Kind.COMPLETION, Resource: Kind.RESOURCE}
+
+
 class Agent:
     """Numbers the messages of one boot."""
 
@@ -50,7 +60,7 @@ class Agent:
     def message(self, events: Sequence = (), *, watermark: int | None = None, dropped: int = 0) -> Batch:
         """One message; without ``watermark`` it repeats the last one."""
         self._watermark = self._watermark if watermark is None else watermark
-        kind = Kind.COMPLETION if events and isinstance(events[0], Completion) else Kind.ARRIVAL
+        kind = KIND_OF[type(events[0])] if events else Kind.ARRIVAL
         return Batch(
             agent=self.name,
             boot=self.boot,
