@@ -9,7 +9,7 @@ from pathlib import Path
 
 from collector.schema.topics import DEFAULT_PARTITIONS
 from streams.analysis_options import add_analysis_options, analysis_settings
-from streams.config import APP_ID, WorkerSettings
+from streams.config import APP_ID, SERVICES_MAX, WorkerSettings
 from streams.quiet_log import Quiet
 
 DESCRIPTION = """\
@@ -58,6 +58,13 @@ def parse(argv: list[str]) -> WorkerSettings:
     add("--partitions", type=int, default=DEFAULT_PARTITIONS, help="partitions of topics that must be created")
     add("--metrics-host", default="127.0.0.1", help="address /metrics listens on")
     add("--metrics-port", type=int, default=0, metavar="PORT", help="its port; 0 picks a free one")
+    add(
+        "--services-max",
+        type=int,
+        default=SERVICES_MAX,
+        metavar="N",
+        help='services kept apart per partition; further ones count as "other-<partition>" until one was idle for 1 h',
+    )
     add("--snapshot-interval-s", type=float, default=1.0, metavar="S", help="seconds between two snapshots")
     add("--data-dir", type=Path, metavar="DIR", help="scratch folder; nothing in it must survive (default: temporary)")
     add_analysis_options(parser)
@@ -68,6 +75,7 @@ def parse(argv: list[str]) -> WorkerSettings:
         partitions=args.partitions,
         metrics_host=args.metrics_host,
         metrics_port=args.metrics_port,
+        services_max=args.services_max,
         snapshot_interval_s=args.snapshot_interval_s,
         data_dir=args.data_dir,
         analysis=analysis_settings(args),

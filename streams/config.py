@@ -8,6 +8,7 @@ from collector.schema.topics import DEFAULT_PARTITIONS
 from streams.processors.settings import AnalysisSettings
 
 APP_ID = "burstwatch"
+SERVICES_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,8 @@ class WorkerSettings:
         app_id: Kafka consumer group, and prefix of the changelog topic that holds the state.
         partitions: partitions of topics that do not exist yet; those that do keep what they have.
         metrics_host: where /metrics and /healthz are served; ``metrics_port`` 0 picks a free port.
+        services_max: services one partition keeps apart; further ones share the state "other-<partition>" until
+            one of them has been idle for an hour.
         snapshot_interval_s: seconds between two snapshots of the state.
         data_dir: folder for scratch files; None for a temporary one. Nothing in it must survive.
     """
@@ -28,6 +31,7 @@ class WorkerSettings:
     partitions: int = DEFAULT_PARTITIONS
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
+    services_max: int = SERVICES_MAX
     snapshot_interval_s: float = 1.0
     data_dir: Path | None = None
     analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
@@ -41,6 +45,8 @@ class WorkerSettings:
             raise OperatorError(f"--partitions must be 1 to 10000, not {self.partitions}")
         if not 0 <= self.metrics_port < 65_536:
             raise OperatorError(f"--metrics-port must be 0 to 65535, not {self.metrics_port}")
+        if not 1 <= self.services_max <= 100_000:
+            raise OperatorError(f"--services-max must be 1 to 100000, not {self.services_max}")
         if not 0.05 <= self.snapshot_interval_s <= 60:
             raise OperatorError(f"--snapshot-interval-s must be 0.05 to 60, not {self.snapshot_interval_s:g}")
         allowed = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

@@ -17,9 +17,10 @@ from faust.types import TP
 from collector.schema.codec import MESSAGE_BYTES_MAX
 from collector.schema.topics import DEAD_LETTER, EPISODES, REQUESTS, RESOURCES, WINDOWS
 from streams.config import WorkerSettings
+from streams.worker.edge import Entry, Kafka
 from streams.worker.faust_consumer import StatefulTransport
 from streams.worker.faust_recovery import OrderedTables
-from streams.worker.flow import Entry, Flow, Kafka
+from streams.worker.flow import Flow
 from streams.worker.outbox import Parcel
 
 TABLE = "state"
@@ -54,7 +55,7 @@ class StreamWorker:
             rewind=self._rewind if guards.contiguity else None,
             errors=KafkaError,
         )
-        self.flow = Flow(settings.analysis, kafka, time.monotonic)
+        self.flow = Flow(settings.analysis, kafka, time.monotonic, services_max=settings.services_max)
         if guards.seek_first or guards.contiguity:
             self.app.transport = StatefulTransport(self.app.conf.broker_consumer, self.app, self)
         self._topics = {name: self._topic(name) for name in (REQUESTS, RESOURCES, WINDOWS, EPISODES, DEAD_LETTER)}

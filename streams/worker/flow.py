@@ -8,65 +8,36 @@ of the same log, and applying the log from there gives the same rows again.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
 import orjson
 
 from collector.schema.errors import BadMessage
 from collector.schema.events import Kind
 from collector.schema.topics import DEAD_LETTER, EPISODES, REQUESTS, RESOURCES, WINDOWS
-from streams.export.samples import Counters, service_counters
+from streams.config import SERVICES_MAX
+from streams.export.samples import service_counters
 from streams.export.tally import Tally
+from streams.processors.clocks import Clocks
 from streams.processors.episodes import AnyEpisode, episode_message
 from streams.processors.outputs import WindowRow, window_message
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
 from streams.snapshot import BadSnapshot
-from streams.worker.outbox import Outbox, Parcel, Send
-from streams.worker.ownership import Admission, PartitionState, ServiceKit, Snapshot, read_batch, restore
+from streams.worker.edge import Kafka, Message, appended_at
+from streams.worker.outbox import Outbox, Parcel
+from streams.worker.kit import ServiceKit
+from streams.worker.ownership import Admission, read_batch
 from streams.worker.records import PROCESSOR_ERROR, DeadLetter, format_dead_letter
 from streams.worker.resources import ResourceBoard
+from streams.worker.restoring import restore
+from streams.worker.rounds import Partition, Rounds
 
 log = logging.getLogger(__name__)
 
 RESULTS_AT_ONCE = 250  # then everybody else in the loop has a turn: some 30 ms
 
 SILENT_S = 60.0
-
-Partition = PartitionState[ServiceState, Counters]
-Cut = tuple[Partition, Snapshot[Counters]]
-Entry = tuple[int, bytes, bytes]  # partition, key, body
-
-
-class Message(Protocol):
-    """A Kafka message as Faust hands it over."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kafka:
-    """What the flow may do to Kafka.
-
-    Attributes:
-        send: hand a result to the producer.
-        write: put entries into the changelog; returns when Kafka has them.
-        commit: commit next offsets by partition; may fail silently, it is a hint.
-        rewind: read a partition again from an offset; None leaves holes as they are (see ``app.Guards``).
-        errors: what ``write`` raises while Kafka is away.
-    """
-
-    send: Send
-    write: Callable[[Sequence[Entry]], Awaitable[None]]
-    commit: Callable[[Mapping[int, int]], Awaitable[None]]
-    rewind: Callable[[int, int], None] | None
-    errors: type[Exception]
 
 
 class Flow:
@@ -76,21 +47,27 @@ class Flow:
         partitions: the partitions this worker owns.
         board: latest resource readings.
         tally: process counters.
+        clocks: what the log's own time says of the agents' clocks.
     """
 
-    def __init__(self, settings: AnalysisSettings, kafka: Kafka, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: AnalysisSettings, kafka: Kafka, clock: Callable[[], float], *, services_max: int = SERVICES_MAX
+    ) -> None:
         self.partitions: dict[int, Partition] = {}
         self.board = ResourceBoard()
         self.tally = Tally()
+        self.clocks = Clocks()
         self._kafka = kafka
         self._clock = clock
         self._outbox = Outbox(kafka.send)
+        self._rounds = Rounds(self.partitions, self._outbox, kafka, self.tally, clock=clock)
         self._heard_s: dict[str, float] = {}  # by service; of owned partitions only
         self._kit = ServiceKit(
-            fresh=lambda name: ServiceState(name, settings),
+            fresh=lambda name, joined: ServiceState(name, settings, joined=joined),
             restore=lambda body: ServiceState.restore(body, settings),
             counters=service_counters,
             bad=BadSnapshot,
+            services_max=services_max,
         )
 
     # -- messages in
@@ -111,7 +88,8 @@ class Flow:
         if admission is Admission.DUPLICATE:
             return
         try:
-            for count, result in enumerate(partition.apply(message.offset, message.key, message.value), 1):
+            found = partition.apply(message.offset, message.key, message.value, appended_at=appended_at(message))
+            for count, result in enumerate(found, 1):
                 self._publish(result)
                 if count % RESULTS_AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -120,10 +98,17 @@ class Flow:
                         return  # taken away meanwhile: whoever has it now does the message again
         except Exception as error:  # noqa: BLE001 - an exception would leave the agent and lose the message
             self._reject(message, error)
-        name = (message.key or b"").decode(errors="replace")
-        if name in partition.services:  # never for a made-up key: what is remembered stays bounded
-            self._heard_s[name] = self._clock()
+        self._listen(partition, message)
         await self._outbox.room()
+
+    def _listen(self, partition: Partition, message: Message) -> None:
+        """Note who spoke and by which clock."""
+        home = partition.roster.home((message.key or b"").decode(errors="replace"))
+        if home in partition.services:  # never for a made-up key: what is remembered stays bounded
+            self._heard_s[home] = self._clock()
+        (agent, promised), at = partition.said, appended_at(message)
+        if promised is not None and at is not None and (changed := self.clocks.hear(agent, promised, at)):
+            log.warning("agent=%s clock=%s least_delay_s=%.1f", agent, changed.verdict, changed.delay_us / 1e6)
 
     def on_resource(self, message: Message) -> None:
         """Take over a node's readings."""
@@ -183,35 +168,15 @@ class Flow:
     # -- snapshots
 
     async def snapshot(self) -> None:
-        """Make everything applied so far safe. While Kafka is away, everything stays for the next round."""
-        started_s = self._clock()
-        cuts = [(p, cut) for p in self.partitions.values() if (cut := p.snapshot()) is not None]
-        if not cuts:
-            return
-        landed = False
-        try:
-            await self._outbox.delivered()
-            await self._kafka.write([(p.partition, k, body) for p, cut in cuts for k, body in cut.bodies.items()])
-            await self._kafka.write([(p.partition, cut.record_key, cut.record) for p, cut in cuts])
-            landed = True
-        except self._kafka.errors as error:
-            log.warning("snapshot=failed reason=%s retry=next_round", type(error).__name__)
-        finally:
-            self._settle(cuts, landed=landed, took_s=self._clock() - started_s)
-        owned = {p.partition: cut.offset + 1 for p, cut in cuts if self.partitions.get(p.partition) is p}
-        if landed and owned:
-            await self._kafka.commit(owned)
+        """Make what was applied safe, or as much of it as a round takes (rounds.py)."""
+        await self._rounds.run()
 
-    def _settle(self, cuts: Sequence[Cut], *, landed: bool, took_s: float) -> None:
-        for partition, cut in cuts:
-            partition.landed(cut) if landed else partition.failed(cut)
-        self.tally.undelivered = self._outbox.refused
-        if not landed:
-            self.tally.snapshot_failures += 1
-            return
-        self.tally.snapshots += 1
-        self.tally.snapshot_bytes = sum(len(body) for _, cut in cuts for body in cut.bodies.values())
-        self.tally.snapshot_duration_s = took_s
+    async def save_all(self) -> None:
+        """Take snapshots until nothing is left to be saved."""
+        await self.snapshot()
+        while any(partition.waiting for partition in self.partitions.values()):
+            await self.snapshot()
+            await asyncio.sleep(0)
 
     # -- ownership
 

@@ -119,7 +119,7 @@ async def _get_ready(worker: StreamWorker, url: str) -> None:
 async def _stop(worker: StreamWorker, *, clean: bool) -> None:
     """Take the last snapshot and stop Faust; with Kafka away neither may hold up the exit (nothing is lost)."""
     if clean:
-        last = asyncio.create_task(worker.flow.snapshot())
+        last = asyncio.create_task(worker.flow.save_all())
         await asyncio.wait([last], timeout=FINAL_SNAPSHOT_S)
         if not last.done():
             log.warning("final_snapshot=timeout; the next start goes on from the one before")
