@@ -34,7 +34,7 @@ ENGINE = ("node", "engine", "service")
 
 # What the labels may hold; shown in METRICS.md.
 LABELS = {
-    "service": "the deployment a user would page for, as the agents name it",
+    "service": 'the deployment a user would page for, as the agents name it; "other-N" beyond partition N\'s budget',
     "model": 'model asked for; "unknown" if none was given, "other" beyond the class budget, "all" for the total',
     "log_type": '"Conversation log" (a session is known) or "API log"; "other" and "all" as for model',
     "window": "10s, 1m, 5m, 20m or 1h, ending at the last complete 10 s of event time",
@@ -47,6 +47,7 @@ LABELS = {
     "path": "counts (totals stay right) or ordered (gap statistics)",
     "topic": "Kafka topic",
     "partition": "Kafka partition",
+    "agent": "the instance, as its configuration names it",
     "node": "the serving node, as its agent names it",
     "engine": "the engine process on the node",
     "gpu": "device index or id",
@@ -142,6 +143,20 @@ PIPELINE = (
         ("service",),
         "Times event time was set back: a clock had been far ahead, windows started anew.",
     ),
+    _gauge("agents", ("service",), "Agents whose promises make up the service's event time.", "agents"),
+    _gauge("agents_idle", ("service",), "Agents too far behind the others to be waited for.", "agents"),
+    _gauge(
+        "agent_clock_ahead_seconds",
+        ("agent",),
+        "How far the agent's clock is ahead for certain, by Kafka's append times.",
+        "seconds",
+    ),
+    _gauge(
+        "agent_delay_seconds",
+        ("agent",),
+        "Least delay of its messages over the last minute; a clock behind looks the same. Absent for recordings.",
+        "seconds",
+    ),
     _gauge("source_offset", ("topic", "partition"), "Next offset to apply, as of the last snapshot."),
     _gauge("partitions_owned", (), "Partitions of llm.requests this worker has."),
     _counter("dead_letters_total", ("topic", "reason"), "Messages that could not be used.", "messages"),
@@ -150,6 +165,8 @@ PIPELINE = (
     _counter("lost_messages_total", (), "Messages the log no longer held when they were needed.", "messages"),
     _counter("broken_snapshots_total", (), "Service states that could not be restored and were rebuilt."),
     _counter("undelivered_results_total", (), "Results Kafka refused for good.", "messages"),
+    _gauge("services_kept", ("partition",), 'Services with a state, that of "other" included.', "services"),
+    _gauge("services_unsaved", ("partition",), "Services whose next snapshot is due.", "services"),
     _counter("snapshots_total", (), "State snapshots written."),
     _counter("snapshot_failures_total", (), "State snapshots that failed and were tried again."),
     _gauge("snapshot_size_bytes", (), "Size of the last snapshot.", "bytes"),

@@ -1,6 +1,6 @@
 """States as samples: which value every metric has now. Pure; the clock and the states are arguments."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -8,6 +8,7 @@ from collector.schema.events import Resource
 from collector.schema.topics import REQUESTS
 from streams.export.catalogue import PREFIX
 from streams.export.tally import Tally
+from streams.processors.clocks import Clock, Verdict
 from streams.processors.outputs import ALL, WindowRow, WindowStats
 from streams.processors.service import ServiceState
 from streams.stats.burn_rate import burn_rate
@@ -72,6 +73,8 @@ def service_gauges(state: ServiceState) -> Iterator[Sample]:
     yield from _sample("agent_dropped_events", (name,), ledger.dropped_by_agents)
     if ledger.watermark is not None:
         yield from _sample("watermark_timestamp_seconds", (name,), ledger.watermark / 1e6)
+        yield from _sample("agents", (name,), ledger.agents)
+        yield from _sample("agents_idle", (name,), ledger.agents_idle)
         yield from _sample("burst_active", (name,), int(burst.active))
         yield from _sample("burst_rate", (name,), burst.rate_10s)
     yield from _sample("burst_z", (name,), burst.z)
@@ -133,18 +136,31 @@ def _engine(reading: Resource, place: tuple[str, str, str]) -> Iterator[Sample]:
     yield from _sample("engine_preemptions_total", place, reading.preemptions_total)
 
 
-def worker_samples(tally: Tally, offsets: Mapping[int, int | None], version: str) -> Iterator[Sample]:
-    """Return the worker's own numbers; ``offsets`` are the owned partitions' next offsets as of the last snapshot."""
+def clock_samples(clocks: Iterable[tuple[str, Clock]]) -> Iterator[Sample]:
+    """Return what is known of the agents' clocks."""
+    for agent, clock in clocks:
+        yield from _sample("agent_clock_ahead_seconds", (agent,), max(0, -clock.delay_us) / 1e6)
+        if clock.verdict is not Verdict.RECORDING:
+            yield from _sample("agent_delay_seconds", (agent,), max(0, clock.delay_us) / 1e6)
+
+
+def partition_samples(partition: int, *, offset: int | None, kept: int, unsaved: int) -> Iterator[Sample]:
+    """Return how an owned partition stands; ``offset``: everything below is safe."""
+    yield from _sample("source_offset", (REQUESTS, str(partition)), offset)
+    yield from _sample("services_kept", (str(partition),), kept)
+    yield from _sample("services_unsaved", (str(partition),), unsaved)
+
+
+def worker_samples(tally: Tally, partitions: int, version: str) -> Iterator[Sample]:
+    """Return the worker's own numbers; ``partitions`` is how many it owns."""
     for topic, count in tally.messages.items():
         yield from _sample("messages_total", (topic,), count)
     for (topic, reason), count in tally.dead_letters.items():
         yield from _sample("dead_letters_total", (topic, reason), count)
     for error, count in tally.processor_errors.items():
         yield from _sample("processor_errors_total", (error,), count)
-    for partition, offset in sorted(offsets.items()):
-        yield from _sample("source_offset", (REQUESTS, str(partition)), offset)
     plain = {
-        "partitions_owned": len(offsets),
+        "partitions_owned": partitions,
         "offset_gaps_total": tally.offset_gaps,
         "lost_messages_total": tally.lost_messages,
         "broken_snapshots_total": tally.broken_snapshots,

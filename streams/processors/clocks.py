@@ -40,7 +40,8 @@ class Clock:
     heard_at: int
     delay_us: int
     verdict: Verdict = Verdict.SOUND
-    span: int = 0  # of the log's time
+    first: int = 0  # span of the first message
+    span: int = 0  # of the last; in the log's time
     least: int = 0  # within this span
     before: int | None = None  # within the span before; None if nothing was heard
 
@@ -65,7 +66,7 @@ class Clocks:
         delay, span = appended_at - promised, appended_at // SPAN_US
         clock = self._agents.pop(agent, None)
         if clock is None:
-            clock = Clock(appended_at, delay, span=span, least=delay)
+            clock = Clock(appended_at, delay, first=span, span=span, least=delay)
             if len(self._agents) >= AGENTS_MAX:
                 del self._agents[next(iter(self._agents))]
         self._agents[agent] = clock
@@ -94,4 +95,4 @@ def _verdict(clock: Clock) -> Verdict:
     if clock.delay_us <= BEHIND_US:
         return Verdict.SOUND
     # One message from a backlog is no proof: only a whole span without a quick one is.
-    return clock.verdict if clock.before is None else Verdict.BEHIND
+    return Verdict.BEHIND if clock.before is not None and clock.span > clock.first + 1 else clock.verdict

@@ -25,8 +25,8 @@ from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
 from streams.snapshot import BadSnapshot
 from streams.worker.edge import Kafka, Message, appended_at
-from streams.worker.outbox import Outbox, Parcel
 from streams.worker.kit import ServiceKit
+from streams.worker.outbox import Outbox, Parcel
 from streams.worker.ownership import Admission, read_batch
 from streams.worker.records import PROCESSOR_ERROR, DeadLetter, format_dead_letter
 from streams.worker.resources import ResourceBoard

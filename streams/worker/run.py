@@ -17,7 +17,14 @@ from collector.schema.errors import OperatorError
 from streams.config import WorkerSettings
 from streams.export.http import MetricsServer
 from streams.export.prometheus import Page
-from streams.export.samples import Sample, resource_samples, service_gauges, worker_samples
+from streams.export.samples import (
+    Sample,
+    clock_samples,
+    partition_samples,
+    resource_samples,
+    service_gauges,
+    worker_samples,
+)
 from streams.worker.app import TABLE, Guards, StreamWorker
 from streams.worker.flow import Flow
 from streams.worker.topics import changelog_topic, prepare_topics
@@ -37,8 +44,11 @@ def read_samples(flow: Flow, now_s: float, release: str) -> Iterator[Sample]:
             if flow.hears(name):
                 yield from service_gauges(state)
     yield from resource_samples(flow.board.readings(now_s))
-    offsets = {number: partition.durable_offset for number, partition in flow.partitions.items()}
-    yield from worker_samples(flow.tally, offsets, release)
+    yield from clock_samples(flow.clocks.heard())
+    for number, owned in sorted(flow.partitions.items()):
+        kept, unsaved = len(owned.services), owned.waiting
+        yield from partition_samples(number, offset=owned.durable_offset, kept=kept, unsaved=unsaved)
+    yield from worker_samples(flow.tally, len(flow.partitions), release)
 
 
 async def serve(settings: WorkerSettings, guards: Guards | None = None) -> int:

@@ -12,8 +12,17 @@ from collector.schema.events import Resource
 from streams.export.catalogue import CATALOGUE, GROUPS, LABELS, MetricType
 from streams.export.markdown import metrics_markdown
 from streams.export.prometheus import Page
-from streams.export.samples import Sample, resource_samples, service_counters, service_gauges, worker_samples
+from streams.export.samples import (
+    Sample,
+    clock_samples,
+    partition_samples,
+    resource_samples,
+    service_counters,
+    service_gauges,
+    worker_samples,
+)
 from streams.export.tally import Tally
+from streams.processors.clocks import Clocks
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
 from tests.support.worker_process import service_traffic
@@ -40,11 +49,17 @@ def everything(state: ServiceState) -> list[Sample]:
         else Resource(at=1, node="n1", source="s", gpu="0", gpu_used_bytes=7, gpu_total_bytes=9)
         for at in range(2)
     ]
+    clocks = Clocks()
+    clocks.hear("a", 5_000_000, 5_250_000)
+    clocks.hear("ahead", 9_000_000, 5_250_000)
     return [
         *service_counters(state),
         *service_gauges(state),
         *resource_samples(readings),
-        *worker_samples(tally, {0: 41, 1: None}, "0"),
+        *clock_samples(clocks.heard()),
+        *partition_samples(0, offset=41, kept=2, unsaved=1),
+        *partition_samples(1, offset=None, kept=0, unsaved=0),
+        *worker_samples(tally, 2, "0"),
     ]
 
 

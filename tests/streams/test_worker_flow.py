@@ -29,6 +29,7 @@ class Message:
     key: bytes | None = SERVICE.encode()
     topic: str = REQUESTS
     partition: int = 0
+    timestamp: float | None = None
 
 
 @dataclass
@@ -66,6 +67,8 @@ class FakeKafka:
             raise AwayError
         for _, key, body in entries:
             self.changelog[key] = body
+            if body is None:
+                del self.changelog[key]
 
     async def commit(self, offsets):
         self.commits.append(dict(offsets))

@@ -22,12 +22,12 @@ class BadFakeError(Exception):
 class FakeService:
     """Remembers what was applied, in order, as the real state must."""
 
-    def __init__(self, name: str, joined: bool = False) -> None:
+    def __init__(self, name: str, joined: int = 0) -> None:
         self.name, self.joined = name, joined
         self.offset = -1
         self.seen: list[str] = []
 
-    def results(self, batch, offset, appended_at=None):
+    def results(self, batch, offset, _appended_at=None):
         if offset <= self.offset:
             return iter(())
         self.offset = offset
@@ -42,7 +42,7 @@ class FakeService:
         if body.count(b"|") != 3:
             raise BadFakeError
         name, offset, joined, seen = body.decode().split("|")
-        state = cls(name, joined == "1")
+        state = cls(name, int(joined))
         state.offset = int(offset)
         state.seen = [s for s in seen.split(",") if s]
         return state
