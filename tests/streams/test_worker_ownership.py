@@ -133,7 +133,7 @@ def test_after_any_crashes_each_service_saw_every_message_once_and_in_order(turn
     limit=st.integers(1, 4),
     seed=st.integers(0, 10**6),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_whatever_crashes_the_same_services_share_a_state_and_come_back(turns, lives, limit, seed):
     """Places are given up and taken over between snapshots, records and erasures in any state of completion."""
     log = log_of([name for name, _ in turns])
