@@ -5,8 +5,10 @@ whole seconds have lost what happens inside a second; what can be known from the
 share a second. Nothing is ever made up for what is lost (no jitter).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from numpy.typing import ArrayLike
 
 from streams.stats import gamma
 from streams.stats.dispersion import dispersion_interval, index_of_dispersion, shape_of_dispersion
@@ -73,28 +75,31 @@ def fit_gaps(
 
 
 def fit_whole_seconds(
-    rate: float, squared_cv: float | None, *, histogram: Mapping[int, int], binned: Sequence[BinnedCounts]
+    rate: float,
+    squared_cv: float | None,
+    *,
+    histogram: tuple[ArrayLike, ArrayLike] | None,
+    binned: Sequence[BinnedCounts],
 ) -> GammaFit | None:
     """Return the fit to stamps cut to whole seconds, ``rate`` per second; None if nothing suits.
 
-    Up to two events a second the triangular likelihood of ``histogram`` (whole gap -> how often; may be empty
-    where it is not kept, then up to one event in two seconds the moments, without an interval because of their
-    bias). Beyond, or where that likelihood is flat, the shape that a renewal process with the counts' index of
-    dispersion has: from the narrowest of ``binned`` with five events per bin, the more bins the better.
+    Up to two events a second the triangular likelihood of ``histogram``: the whole gaps (s) that occur, ascending,
+    and how often each does. Where it is not kept (None), the moments up to one event in two seconds, without an
+    interval because of their bias. Beyond, or where that likelihood is flat, the shape that a renewal process
+    with the counts' index of dispersion has: from the narrowest of ``binned`` with five events per bin, the more
+    bins the better.
 
-    >>> fit_whole_seconds(0.3, 2.0, histogram={}, binned=[])
+    >>> fit_whole_seconds(0.3, 2.0, histogram=None, binned=[])
     GammaFit(shape=0.5, lower=None, upper=None, method='moment')
     >>> counts = [BinnedCounts(1, 300, 3000, 35_980), BinnedCounts(10, 30, 3000, 330_000)]
-    >>> fit = fit_whole_seconds(10.0, 2.0, histogram={}, binned=counts)
+    >>> fit = fit_whole_seconds(10.0, 2.0, histogram=None, binned=counts)
     >>> round(fit.shape, 3), fit.method
     (0.487, 'dispersion')
     """
     if rate <= TRIANGULAR_RATE_MAX:
-        gaps = sorted(histogram)
-        found = whole_gap_shape(gaps, [histogram[gap] for gap in gaps]) if gaps else None
-        if found:
+        if histogram and (found := whole_gap_shape(*histogram)):
             return GammaFit(*found, TRIANGULAR)
-        if not gaps and rate <= MOMENT_RATE_MAX and (shape := gamma.moment(squared_cv)):
+        if not histogram and rate <= MOMENT_RATE_MAX and (shape := gamma.moment(squared_cv)):
             return GammaFit(shape, None, None, MOMENT)
     return _of_counts(rate, binned)
 
