@@ -21,12 +21,22 @@ class WindowStats:
             What was before is not silence; all bins and rates are of this part.
         gaps: inter-arrival gaps with both ends in the window, on the ordered path.
         cv: coefficient of variation of the gaps, corrected for finite size.
-        gamma_shape: shape alpha of the Gamma fitted to the gaps; ``gamma_rate`` (1/s) is alpha over the mean gap.
+        gamma_shape: shape alpha of the Gamma fitted to the gaps, with its 95 % bounds where an honest interval
+            exists; ``gamma_rate`` (1/s) is alpha over the mean gap.
         gamma_method: "ye_chen" (bias corrected), or "moment" where stamps are too coarse for logarithms.
-        dispersion_1s: index of dispersion of counts in 1-s bins (1 for Poisson); ``dispersion_10s`` in 10-s bins.
+        burstiness: B of Goh and Barabasi from ``cv``: -1 for a clock, 0 for Poisson, towards 1 for bursts.
+        misfit: ln(shape by moments / shape by likelihood), about 0 for Gamma gaps; only with "ye_chen".
+        dispersion_100ms: index of dispersion of counts in 0.1-s bins (1 for Poisson), of the total only; ``_1s``
+            and ``_10s`` in longer ones; ``dispersion_1s_lower`` and ``_upper``: its 95 % bounds, total only.
+        allan_100ms: Allan factor of the same counts (1 for Poisson, drift or not), total only; ``_1s``, ``_10s``.
+        peak_to_mean: greatest count of a second over the mean one; ``peak_z`` how surprising it is in Poisson
+            traffic, as a standard normal deviate (total only).
         completions: requests that ended in the window (by ``ended_at``, else ``submitted_at``).
         failures: completions with outcome ``failed``; a cancelled request is a completion, not a failure.
-        failure_ratio: failures over completions, with Wilson's 95 % bounds.
+        failures_by_reason: the same by reason; reasons that did not occur are left out.
+        failure_ratio: failures over completions, with Wilson's 95 % bounds, and Jeffreys' (total only; better at
+            few completions of which hardly any fails).
+        concurrency: requests in flight on average, by Little's law from the completions.
         request_tokens: tokens of the completions; ``response_tokens`` likewise.
     """
 
@@ -36,15 +46,31 @@ class WindowStats:
     gaps: int
     cv: float | None
     gamma_shape: float | None
+    gamma_shape_lower: float | None
+    gamma_shape_upper: float | None
     gamma_rate: float | None
     gamma_method: str | None
+    burstiness: float | None
+    misfit: float | None
+    dispersion_100ms: float | None
     dispersion_1s: float | None
+    dispersion_1s_lower: float | None
+    dispersion_1s_upper: float | None
     dispersion_10s: float | None
+    allan_100ms: float | None
+    allan_1s: float | None
+    allan_10s: float | None
+    peak_to_mean: float | None
+    peak_z: float | None
     completions: int
     failures: int
+    failures_by_reason: Mapping[str, int]
     failure_ratio: float | None
     failure_ratio_lower: float | None
     failure_ratio_upper: float | None
+    failure_ratio_jeffreys_lower: float | None
+    failure_ratio_jeffreys_upper: float | None
+    concurrency: float | None
     request_tokens: int
     response_tokens: int
 

@@ -24,6 +24,7 @@ from streams.processors.bursts import BurstStatus
 from streams.processors.columns import codes, endings, numbers
 from streams.processors.count_panes import PER_REQUEST_MAX
 from streams.processors.episodes import AnyEpisode, PressureEpisode
+from streams.processors.failure_reasons import reasons_of
 from streams.processors.failures import FailureStatus
 from streams.processors.ledger import Ledger
 from streams.processors.open_panes import PANE_US, SECOND_US
@@ -130,11 +131,14 @@ class ServiceState:
         response_tokens = np.minimum(numbers(batch, "response_tokens"), PER_REQUEST_MAX)
         failed = self._classes.add_completions(batch, columns, (request_tokens, response_tokens))
         times, took = endings(batch)
+        values: list[NDArray[Any]] = [request_tokens, response_tokens, took >= 0, np.clip(took, 0, PER_REQUEST_MAX)]
+        fresh = self._fresh(times)
         if failed.any():
             reasons, reason = codes(batch, "reason")
             self._timeline.alarms.reasons.add(times[failed], reasons, reason[failed])
-        values: list[NDArray[Any]] = [request_tokens, response_tokens, took >= 0, np.clip(took, 0, PER_REQUEST_MAX)]
-        if (fresh := self._fresh(times)) is not None:
+            which = np.flatnonzero(failed if fresh is None else failed & fresh)
+            self._timeline.reasons.add(times[which], columns[which], reasons_of(batch)[which])
+        if fresh is not None:
             times, columns, failed = times[fresh], columns[fresh], failed[fresh]
             values = [value[fresh] for value in values]
         self._timeline.counts.add_completions(times, columns, failed, values)

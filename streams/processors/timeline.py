@@ -18,13 +18,14 @@ from streams.processors.alarms import Alarms
 from streams.processors.bursts import TenSecondScore
 from streams.processors.count_panes import CountPanes
 from streams.processors.episodes import AnyEpisode, PressureEpisode
+from streams.processors.failure_reasons import FailureReasons
 from streams.processors.open_panes import PANE_US, SECOND_US
 from streams.processors.ordered import OrderedArrivals
 from streams.processors.outputs import WindowRow, WindowStats
 from streams.processors.pressure import Pressure
 from streams.processors.settings import PANE_S, AnalysisSettings
 from streams.processors.totals import ClassKey
-from streams.processors.windows import rows_at
+from streams.processors.windows import WindowSums, rows_at
 from streams.stats.gap_panes import GapPanes
 
 HISTOGRAM_WINDOW_S_MIN = 300  # shorter windows have too few whole-second gaps to fit anything to
@@ -35,7 +36,7 @@ class Timeline:
     """One service's event time.
 
     Attributes:
-        counts: the counting path; ``ordered`` the ordered one.
+        counts: the counting path; ``ordered`` the ordered one; ``reasons`` why requests failed.
         alarms: the detectors of bursts and failures; ``pressure`` what the engines' readings say.
         latest: the rows of the newest boundary, by class; empty while the longest window is.
     """
@@ -56,6 +57,7 @@ class Timeline:
         self.counts = CountPanes(columns=columns, keep=self._lengths[-1])
         histograms = [length for length in self._lengths if length * PANE_S >= HISTOGRAM_WINDOW_S_MIN]
         self.ordered = OrderedArrivals(GapPanes(columns=columns, keep=self._lengths[-1], histograms=histograms))
+        self.reasons = FailureReasons(self._lengths)
 
     def make_room(self, used: int) -> None:
         """Make room for ``used`` columns."""
@@ -78,6 +80,7 @@ class Timeline:
         pane, events = evicted
         self.ordered.drop_from(pane * PANE_US)
         self.alarms.reasons.drop_from(pane * PANE_S)
+        self.reasons.drop_from(pane)
         return events
 
     def advance(
@@ -120,8 +123,9 @@ class Timeline:
         self.counts.close(pane)
         gaps = self.ordered.gaps.sums(pane + 1, self._lengths)
         counts = self.counts.sums(pane + 1, self._lengths)
-        sums = list(zip(counts, gaps, strict=True))
-        rows = rows_at(end, classes, sums, service=self._service, settings=self._settings)
+        reasons = self.reasons.sums(pane + 1)
+        sums = [WindowSums(*parts) for parts in zip(counts, gaps, reasons, strict=True)]
+        rows = list(rows_at(end, classes, sums, service=self._service, settings=self._settings))
         self.latest = {(row.model, row.log_type): row for row in rows}
         return rows
 
@@ -178,7 +182,7 @@ class Timeline:
             "gaps_first": gaps_first,
             "width": self._width,
         }
-        return facts, count_arrays | gap_arrays
+        return facts, count_arrays | gap_arrays | self.reasons.dump()
 
     def load(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Take over what ``dump`` gave. Raises ``LookupError``, ``TypeError``, ``ValueError``, ``AttributeError``."""
@@ -189,6 +193,7 @@ class Timeline:
         self._build(facts["width"])
         self.counts.load(facts["counts"], arrays)
         self.ordered.load(facts["gaps_first"], arrays)
+        self.reasons.load(arrays)
         for row in facts["latest"]:
             windows = {int(w): WindowStats(**stats) for w, stats in row.pop("windows").items()}
             known = WindowRow(**row, windows=windows)

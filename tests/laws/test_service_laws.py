@@ -70,6 +70,8 @@ class Recording:
                     c.outcome,
                     c.request_tokens,
                     c.response_tokens,
+                    None if c.ended_at is None else c.ended_at - c.submitted_at,
+                    c.reason,
                 )
                 for c in self.completions
             ],

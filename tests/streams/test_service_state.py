@@ -261,9 +261,12 @@ def test_a_window_message_is_the_wire_contract():
     assert list(message) == ["v", "id", "service", "model", "log_type", "end", "windows"]
     assert list(message["windows"]) == ["10", "60", "300", "1200", "3600"]
     assert set(message["windows"]["10"]) == {
-        *("arrivals", "covered_s", "rate", "gaps", "cv", "gamma_shape", "gamma_rate", "gamma_method", "dispersion_1s"),
-        *("dispersion_10s", "completions", "failures", "failure_ratio", "failure_ratio_lower"),
-        *("failure_ratio_upper", "request_tokens", "response_tokens"),
+        *("arrivals", "covered_s", "rate", "gaps", "cv", "gamma_shape", "gamma_shape_lower", "gamma_shape_upper"),
+        *("gamma_rate", "gamma_method", "burstiness", "misfit", "dispersion_100ms", "dispersion_1s"),
+        *("dispersion_1s_lower", "dispersion_1s_upper", "dispersion_10s", "allan_100ms", "allan_1s", "allan_10s"),
+        *("peak_to_mean", "peak_z", "completions", "failures", "failures_by_reason", "failure_ratio"),
+        *("failure_ratio_lower", "failure_ratio_upper", "failure_ratio_jeffreys_lower"),
+        *("failure_ratio_jeffreys_upper", "concurrency", "request_tokens", "response_tokens"),
     }
     assert orjson.loads(orjson.dumps(message)) == message
 
