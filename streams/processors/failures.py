@@ -4,17 +4,17 @@ Input: completions and failures per second of event time (when the request ended
 With b the failure budget (a ratio):
 
 - Onset: over 5 min the lower 95 % bound of the failure ratio (Wilson) exceeds 3 b, over 1 min the one-sided lower
-  95 % bound exceeds b, and at least 2 requests failed in that minute. A few completions can not meet it by chance,
-  so there is no warm-up: 1 failure never sounds, 2 out of 2 do.
+  95 % bound exceeds b, and at least 2 requests failed in that minute. The bounds know how little a few completions
+  say, so there is no warm-up: 1 failure never sounds, 2 out of 2 do.
 - The episode is said to begin with the trailing span whose excess is greatest: the log-likelihood ratio of the
   span's own failure ratio to b, over all spans of up to 5 min that begin with a failure.
 - End: a sum of log-likelihood ratios per completion, of the episode's ratio p against b (Page's CUSUM, turned
   round: a failure adds ln(p/b), a success takes off ln((1-b)/(1-p)), p kept within 3 b and 1/2). The episode is said
   to end with the second in which the sum was greatest, and told so when the sum has lost 6 since (400 to 1 for the
   budget being kept again) and 60 s have passed, or 5 min without a new greatest. The sum never falls further than
-  that, so that failing again within the minute goes on with the same episode. Simulated, 10-min outages at 0.1 to 5
-  requests/s: told 60 to 100 s after their end and 2 s off in the median, where "the 1-min bound is below b for 60 s"
-  tells it after 110 to 120 s and 20 to 40 s off; fewer episodes per outage where requests are rare.
+  that, so that failing again within the minute goes on with the same episode. Simulated (10-min outages of 20 % and
+  more, 0.5 to 5 requests/s): told 60 s after their end and at most 6 s off in the median, where "the 1-min bound is
+  below b for 60 s" tells it after 110 to 120 s and is up to 29 s off.
 - What belonged to an episode never begins the next one: after it, windows start with the quiet.
 """
 
