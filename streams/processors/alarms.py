@@ -7,6 +7,7 @@ second about that second (a burst that was on) and the ``READING_S`` before (the
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from streams.processors.attribution import (
@@ -16,9 +17,10 @@ from streams.processors.attribution import (
     RecentBursts,
     attribute,
     explained,
+    joined,
 )
 from streams.processors.bursts import BurstDetector
-from streams.processors.episodes import AnyEpisode
+from streams.processors.episodes import AnyEpisode, FailureEpisode, PressureEvidence
 from streams.processors.failures import LONG_S, FailureDetector
 from streams.processors.pending_reasons import PendingReasons
 from streams.processors.settings import AnalysisSettings
@@ -43,6 +45,8 @@ class Alarms:
         self.attributed: Counter[str] = Counter()
         self._engines = engines
         self._recent = RecentBursts()
+        self._seen = PressureEvidence()  # of a failure episode so long that nobody remembers how it began,
+        self._seen_to = 0  # up to here (us)
         self._next = 0  # the next second to be fed
 
     def feed(
@@ -66,7 +70,7 @@ class Alarms:
         """Forget where event time stood; return the ends of what was on."""
         found: list[AnyEpisode] = []
         self._note_bursts(self.bursts.start_over(), found)
-        found += [explained(episode, self._recent, self._engines) for episode in self.failures.start_over()]
+        found += [self._explained(episode) for episode in self.failures.start_over()]
         self.reasons.start_over()
         self._recent = RecentBursts()
         self._next = 0
@@ -81,12 +85,11 @@ class Alarms:
         if self._recent.active:
             self._recent.follow(self.bursts.status.rate_10s)
         reasons = {second: self.reasons.take(second)} if failed[0] else {}
-        failures = self.failures.feed(second, ended, failed, reasons)
-        found += [explained(episode, self._recent, self._engines) for episode in failures]
+        found += [self._explained(episode) for episode in self.failures.feed(second, ended, failed, reasons)]
         if count := self.failures.failed_at(second - SETTLE_S):
             self.attributed[self._attribution(second - SETTLE_S)] += count
         if second % LONG_S == 0:
-            self._forget(second)
+            self._tidy_up(second)
 
     def _note_bursts(self, episodes: Sequence[Any], found: list[AnyEpisode]) -> None:
         for episode in episodes:
@@ -98,11 +101,26 @@ class Alarms:
         evidence = self._engines.during(end - READING_S * SECOND_US, end)
         return attribute(burst=self._recent.any_during(start, end), evidence=evidence).value
 
-    def _forget(self, second: int) -> None:
-        """Drop the bursts nothing will be attributed to any more."""
-        onset = self.failures.status.onset
-        oldest = (second - LONG_S) * SECOND_US if onset is None else onset
-        self._recent.forget(oldest - LOOKBACK_US)
+    def _explained(self, episode: FailureEpisode) -> FailureEpisode:
+        if episode.end is None:
+            self._seen, self._seen_to = PressureEvidence(), 0
+        evidence = self._evidence(episode.onset, episode.end or episode.detected)
+        return explained(episode, self._recent, evidence)
+
+    def _evidence(self, onset: int, end: int) -> PressureEvidence:
+        """Return what the engines said from before ``onset`` to ``end``."""
+        start = max(onset - LOOKBACK_US, self._seen_to)
+        return joined(self._seen, self._engines.during(start, end)) if end > start else self._seen
+
+    def _tidy_up(self, second: int) -> None:
+        """Drop the bursts nothing will be attributed to any more; keep the evidence of a long episode."""
+        onset, surely_in_us = self.failures.status.onset, (second - LONG_S - SETTLE_S) * SECOND_US
+        if onset is None:
+            self._recent.forget(surely_in_us - LOOKBACK_US)
+            return
+        self._recent.forget(onset - LOOKBACK_US)
+        if surely_in_us > onset:  # an episode ends at most ``LONG_S`` back
+            self._seen, self._seen_to = self._evidence(onset, surely_in_us), surely_in_us
 
     def dump(self) -> dict[str, Any]:
         """Return the state as plain values, but for the burst detector's."""
@@ -111,6 +129,8 @@ class Alarms:
             "failures": self.failures.dump(),
             "reasons": self.reasons.dump(),
             "recent": self._recent.dump(),
+            "seen": asdict(self._seen),
+            "seen_to": self._seen_to,
             "attributed": self.attributed,
         }
 
@@ -120,4 +140,5 @@ class Alarms:
         self.failures.load(facts["failures"])
         self.reasons.load(facts["reasons"])
         self._recent.load(facts["recent"])
+        self._seen, self._seen_to = PressureEvidence(**facts["seen"]), facts["seen_to"]
         self.attributed = Counter(facts["attributed"])

@@ -97,6 +97,25 @@ def test_the_onset_says_what_was_known_then_and_the_end_what_came_after():
     assert end.burst_lead_s < 0  # the failures came first
 
 
+def test_a_long_episode_remembers_how_it_began_though_the_engines_do_not():
+    class Forgetful(Engines):
+        now = 0
+
+        def during(self, start_us, end_us):
+            return super().during(max(start_us, (T0 + self.now - 900) * SECOND), end_us)
+
+    readings = dict.fromkeys(range(6000), (0.4, 0, 0)) | dict.fromkeys(range(900, 930), (0.99, 30, 2))
+    engines = Forgetful(readings)
+    watch = alarms(engines)
+    counts = story(failing=(900, 4900), seconds=6000)
+    found = []
+    for at in range(0, 6000, 10):
+        engines.now = at
+        found += watch.feed(T0 + at, *(column[at : at + 10] for column in counts))
+    _, end = found
+    assert (end.attribution, end.kv_usage_peak, end.preemptions) == ("memory_pressure", 0.99, 60)
+
+
 def test_each_failure_counts_for_its_own_second():
     """Failing for an hour, a burst of half a minute in it: only those of its seconds are in a burst."""
     (_, end), watch = told(story(burst=(900, 930), failing=(600, 1200)), Engines(CALM))
