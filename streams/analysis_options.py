@@ -33,6 +33,20 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
         help=f"failures over completions that are allowed (default: {plain.failure_budget_ratio}), for all services or "
         "one, e.g. --failure-budget 0.02 --failure-budget batch=0.1",
     )
+    add(
+        "--replica-capacity",
+        action="append",
+        default=argparse.SUPPRESS,
+        metavar="SERVICE=RATE",
+        help="requests per second one engine of a service can finish, instead of what is measured",
+    )
+    add(
+        "--demand-quantile",
+        type=float,
+        default=plain.demand_quantile,
+        metavar="Q",
+        help="share of 10-s intervals whose requests the wanted replicas can serve",
+    )
 
 
 def analysis_settings(args: argparse.Namespace) -> AnalysisSettings:
@@ -43,6 +57,8 @@ def analysis_settings(args: argparse.Namespace) -> AnalysisSettings:
         burst_warmup_s=args.burst_warmup_s,
         failure_budget_ratio=default,
         failure_budgets=by_service,
+        replica_capacity=dict(map(_replica_capacity, getattr(args, "replica_capacity", []))),
+        demand_quantile=args.demand_quantile,
     )
 
 
@@ -62,3 +78,14 @@ def _failure_budgets(given: Sequence[str]) -> tuple[float, dict[str, float]]:
         else:
             default = value
     return default, by_service
+
+
+def _replica_capacity(text: str) -> tuple[str, float]:
+    service, _, rate = text.rpartition("=")
+    try:
+        value = float(rate)
+    except ValueError:
+        value = 0.0
+    if not service or not value > 0:
+        raise OperatorError(f"--replica-capacity takes SERVICE=RATE (requests per second, above 0), not {text!r}")
+    return service, value

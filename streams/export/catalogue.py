@@ -31,6 +31,7 @@ class Metric:
 CLASS = ("service", "model", "log_type")
 WINDOW = (*CLASS, "window")
 ENGINE = ("node", "engine", "service")
+REPLICA = ("service", "node", "engine")
 
 # What the labels may hold; shown in METRICS.md.
 LABELS = {
@@ -53,6 +54,10 @@ LABELS = {
     "gpu": "device index or id",
     "mig": "MIG instance, empty without one",
     "state": "used, free, reserved or total",
+    "bound": "lower (95 %) or estimate",
+    "quantile": "0.5, 0.9, 0.95, 0.99, 0.999 or that of --demand-quantile",
+    "method": "how the capacity is known: operator (--replica-capacity), saturated (measured while engines were full), "
+    "or extrapolated from their KV usage (optimistic)",
     "error": "class of the exception",
     "version": "version of Burstwatch",
 }
@@ -121,6 +126,52 @@ FAILURES = (
     ),
 )
 
+PRESSURE = (
+    _gauge("pressure_active", ("service",), "Engines of the service that run, or will run, out of KV cache."),
+    _counter("pressure_episodes_total", ("service",), "Pressure episodes begun."),
+    _gauge(
+        "kv_exhaustion_seconds",
+        (*REPLICA, "bound"),
+        "Time until the KV cache is full if it goes on growing as it does; absent while it does not clearly grow.",
+        "seconds",
+    ),
+    _gauge(
+        "burst_kv_exhaustion_seconds",
+        ("service", "bound"),
+        "The same, of the engine that is full first, while a burst is on: the burst will exhaust it in so long.",
+        "seconds",
+    ),
+    _gauge("kv_cache_growth_rate", REPLICA, "Change of the KV cache's usage ratio per second over 5 s.", "1/s"),
+    _gauge("engine_waiting_growth_rate", REPLICA, "Change of the queue's length per second over 5 s.", "1/s"),
+    _gauge("engine_preemption_rate", REPLICA, "Requests preempted per second over the last minute.", "1/s"),
+    _counter(
+        "readings_ignored_total",
+        ("service",),
+        "Engine readings not used: of more engines than are kept apart, or too far ahead of event time.",
+    ),
+)
+
+SCALING = (
+    _gauge(
+        "demand_rate",
+        ("service", "quantile"),
+        "Requests per second to be ready for: what 10 s of arrivals stay below so often, and never less than now.",
+        "1/s",
+    ),
+    _gauge(
+        "replica_capacity_rate",
+        ("service", "method"),
+        "Requests per second one engine can finish.",
+        "1/s",
+    ),
+    _gauge("replicas_live", ("service",), "Engines with a reading in the last 30 s of event time."),
+    _gauge(
+        "replicas_wanted",
+        ("service",),
+        "Engines needed for the demand at --demand-quantile; not smoothed, let the autoscaler scale down slowly.",
+    ),
+)
+
 RESOURCES = (
     _gauge("kv_cache_usage_ratio", ENGINE, "Part of the engine's KV cache in use.", "ratio"),
     _gauge("engine_requests_running", ENGINE, "Requests the engine is working on.", "requests"),
@@ -179,6 +230,8 @@ GROUPS: dict[str, tuple[Metric, ...]] = {
     "Burstiness and failures": BURSTINESS,
     "Bursts": BURSTS,
     "Failure episodes": FAILURES,
+    "Memory pressure": PRESSURE,
+    "Autoscaling": SCALING,
     "Memory and engines": RESOURCES,
     "The pipeline itself": PIPELINE,
 }

@@ -48,6 +48,8 @@ def service_counters(state: ServiceState) -> Counters:
     samples = [
         _sample("burst_episodes_total", (name,), state.burst.episodes_total),
         _sample("failure_episodes_total", (name,), state.failure.episodes_total),
+        _sample("pressure_episodes_total", (name,), state.pressure.status.episodes_total),
+        _sample("readings_ignored_total", (name,), state.pressure.status.ignored),
         *(_sample("attributed_failures_total", (name, what), n) for what, n in sorted(state.attributed.items())),
         _sample("duplicate_messages_total", (name,), ledger.duplicates),
         _sample("future_events_total", (name,), ledger.future),

@@ -119,6 +119,7 @@ class EngineTrack:
             self._start(reading)
 
     def _remember(self, reading: Reading) -> None:
+        self._outlook: Outlook | None = None
         entry = (reading.at, reading.kv_usage, reading.waiting, self.preempted)
         if self._history and reading.at - self._history[-1][0] < _STEP_US:
             held = self._history.pop()
@@ -126,7 +127,12 @@ class EngineTrack:
         self._history.append(entry)
 
     def outlook(self) -> Outlook:
-        """Return where it is heading."""
+        """Return where it is heading; worked out once per reading."""
+        if self._outlook is None:
+            self._outlook = self._look_ahead()
+        return self._outlook
+
+    def _look_ahead(self) -> Outlook:
         kv_growth, waiting_growth = self._growth(1), self._growth(2)
         usage = self.last.kv_usage
         entries = list(self._history)

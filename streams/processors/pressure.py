@@ -162,6 +162,11 @@ class Pressure:
         return PressureStatus(live, len(self._pressed), self._episodes, self._ignored)
 
     @property
+    def seen(self) -> bool:
+        """True once any engine has been read."""
+        return bool(self._tracks)
+
+    @property
     def capacity(self) -> Capacity | None:
         """What one engine can finish per second; None before enough has been seen."""
         return self._meter.capacity

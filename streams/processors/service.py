@@ -23,12 +23,13 @@ from collector.schema.events import Kind
 from streams.processors.bursts import BurstStatus
 from streams.processors.columns import codes, endings, numbers
 from streams.processors.count_panes import PER_REQUEST_MAX
+from streams.processors.demand import Demand, DemandMeter
 from streams.processors.episodes import AnyEpisode, PressureEpisode
 from streams.processors.failure_reasons import reasons_of
 from streams.processors.failures import FailureStatus
 from streams.processors.ledger import Ledger
 from streams.processors.open_panes import PANE_US, SECOND_US
-from streams.processors.outputs import WindowRow
+from streams.processors.outputs import ALL, WindowRow
 from streams.processors.pressure import Pressure
 from streams.processors.settings import AnalysisSettings
 from streams.processors.sources import Sources
@@ -59,6 +60,9 @@ class ServiceState:
         self._fresh_floor = 0
         self._sources = Sources(joined=joined)
         self._classes = Classes(settings.classes_max)
+        self._demand = DemandMeter(
+            quantile=settings.demand_quantile, replica_capacity=settings.replica_capacity.get(service)
+        )
         self._timeline = Timeline(service, settings)
 
     def apply(self, batch: Batch, offset: int, appended_at: int | None = None) -> list[Result]:
@@ -198,6 +202,11 @@ class ServiceState:
     def pressure(self) -> Pressure:
         """What the engines' readings say."""
         return self._timeline.pressure
+
+    @property
+    def demand(self) -> Demand | None:
+        """What the service needs of its engines; None before its dispersion is known."""
+        return self._demand.demand(self.latest.get((ALL, ALL)), self.burst, self.pressure.capacity)
 
     @property
     def ledger(self) -> Ledger:

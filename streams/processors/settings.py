@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from collector.schema.errors import OperatorError
 
@@ -25,6 +26,9 @@ class AnalysisSettings:
         burst_tolerance: relative error of the baseline that is tolerated; sets the smallest burst seen.
         failure_budget_ratio: failures over completions that are allowed, more than 0 and at most 0.2;
             ``failure_budgets`` the same by service, for those that differ.
+        replica_capacity: requests per second one engine can finish, by service, where the operator knows better
+            than what is measured.
+        demand_quantile: share of 10-s intervals whose arrivals the wanted replicas can serve.
         classes_max: model x log_type combinations kept apart per service; later ones count as "other".
     """
 
@@ -38,6 +42,8 @@ class AnalysisSettings:
     burst_tolerance: float = 0.10
     failure_budget_ratio: float = 0.01
     failure_budgets: Mapping[str, float] = field(default_factory=dict)
+    replica_capacity: Mapping[str, float] = field(default_factory=dict)
+    demand_quantile: float = 0.99
     classes_max: int = 50
 
     def __post_init__(self) -> None:
@@ -54,11 +60,18 @@ class AnalysisSettings:
             raise OperatorError("burst_threshold must exceed 2 (a burst ends below 2); others must not be < 0")
         if self.classes_max < 1:
             raise OperatorError("classes_max must be at least 1")
+        self._check_demand()
         for budget in (self.failure_budget_ratio, *self.failure_budgets.values()):
             if not 0 < budget <= BUDGET_RATIO_MAX:
                 raise OperatorError(
                     f"a failure budget must be more than 0 and at most {BUDGET_RATIO_MAX}, not {budget:g}"
                 )
+
+    def _check_demand(self) -> None:
+        if not all(0 < rate < inf for rate in self.replica_capacity.values()):
+            raise OperatorError("a replica's capacity must be more than 0 requests per second")
+        if not 0.5 <= self.demand_quantile <= 0.9999:
+            raise OperatorError(f"the demand quantile must be 0.5 to 0.9999, not {self.demand_quantile:g}")
 
     def failure_budget_of(self, service: str) -> float:
         """Return the failure ratio ``service`` is allowed."""

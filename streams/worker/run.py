@@ -15,6 +15,7 @@ from pathlib import Path
 
 from collector.schema.errors import OperatorError
 from streams.config import WorkerSettings
+from streams.export.engine_samples import engine_gauges
 from streams.export.http import MetricsServer
 from streams.export.prometheus import Page
 from streams.export.samples import (
@@ -43,6 +44,7 @@ def read_samples(flow: Flow, now_s: float, release: str) -> Iterator[Sample]:
         for name, state in list(partition.services.items()):
             if flow.hears(name):
                 yield from service_gauges(state)
+                yield from engine_gauges(state)
     yield from resource_samples(flow.board.readings(now_s))
     yield from clock_samples(flow.clocks.heard())
     for number, owned in sorted(flow.partitions.items()):
