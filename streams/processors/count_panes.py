@@ -161,7 +161,7 @@ class CountPanes:
         _add_border(counts, FIRST_1S, LAST_1S, STEPS_1S)
         arrivals = rows[:, ARRIVALS]
         counts[:, SQUARES_10S] = arrivals * arrivals
-        steps = np.diff(arrivals, axis=0)
+        steps = arrivals[1:] - arrivals[:-1]
         counts[:-1, STEPS_10S] = steps * steps
         tenths = self._tenths.last(end, lengths[-1])[1].copy()
         _add_border(tenths, FIRST_100MS, LAST_100MS, STEPS_100MS)
@@ -230,7 +230,7 @@ class CountPanes:
 
 def _fill_bins(row: Ints, counts: Ints) -> None:
     """Fill first bin, last bin, sum of squares, sum of squared steps of ``counts`` (bin, column)."""
-    steps = np.diff(counts, axis=0)
+    steps = counts[1:] - counts[:-1]
     row[0], row[1] = counts[0], counts[-1]
     row[2], row[3] = (counts * counts).sum(axis=0), (steps * steps).sum(axis=0)
 

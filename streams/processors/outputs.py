@@ -34,8 +34,8 @@ class WindowStats:
         completions: requests that ended in the window (by ``ended_at``, else ``submitted_at``).
         failures: completions with outcome ``failed``; a cancelled request is a completion, not a failure.
         failures_by_reason: the same by reason; reasons that did not occur are left out.
-        failure_ratio: failures over completions, with Wilson's 95 % bounds, and Jeffreys' (total only; better at
-            few completions of which hardly any fails).
+        failure_ratio: failures over completions, with Wilson's 95 % bounds, and Jeffreys' where those are weak:
+            below 100 completions of which fewer than 2 % failed.
         concurrency: requests in flight on average, by Little's law from the completions.
         request_tokens: tokens of the completions; ``response_tokens`` likewise.
     """

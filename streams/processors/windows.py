@@ -42,10 +42,9 @@ class ColumnSums(NamedTuple):
 def window_stats(sums: ColumnSums, settings: AnalysisSettings) -> WindowStats:
     """Return the numbers of a window from its sums."""
     counts, covered_s = sums.counts, sums.panes * PANE_S
-    total = sums.tenths is not None
     gaps = gap_numbers(sums.exact, sums.logs, settings)
     bins = bin_numbers(counts, sums.tenths, panes=sums.panes, settings=settings)
-    ended = reliability(counts, sums.reasons, covered_s=covered_s, with_jeffreys=total)
+    ended = reliability(counts, sums.reasons, covered_s=covered_s)
     return WindowStats(
         arrivals=counts[ARRIVALS],
         covered_s=covered_s,

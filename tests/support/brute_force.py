@@ -120,7 +120,7 @@ class Stream:
             **interval_of_shape(shape, method, n - 1, whole=self.whole[hi] - self.whole[lo] == n),
             "burstiness": None if cv is None else (cv - 1) / (cv + 1),
             "misfit": math.log(by_moments / shape) if method == "ye_chen" and by_moments else None,
-            **jeffreys(failures, last - first, known=self.total),
+            **jeffreys(failures, last - first),
             "failures_by_reason": dict(Counter(c.reason or "unknown" for c in gone)),
             "concurrency": float(Fraction(took * (last - first), timed * seconds * SECOND)) if timed else None,
             "arrivals": n,
@@ -228,10 +228,10 @@ def interval_of_shape(shape: float | None, method: str | None, n: int, *, whole:
     return dict(zip(names, (float(shape * math.exp(-half)), float(shape * math.exp(half))), strict=True))
 
 
-def jeffreys(k: int, n: int, *, known: bool) -> dict:
-    """Quantiles of Beta(k + 1/2, n - k + 1/2)."""
+def jeffreys(k: int, n: int) -> dict:
+    """Quantiles of Beta(k + 1/2, n - k + 1/2), below 100 completions of which fewer than 2 % failed."""
     names = ("failure_ratio_jeffreys_lower", "failure_ratio_jeffreys_upper")
-    if not (n and known):
+    if not 0 < n < 100 or k / n >= 0.02:
         return dict.fromkeys(names)
     lower = float(betaincinv(k + 0.5, n - k + 0.5, 0.025)) if k else 0.0
     upper = float(betaincinv(k + 0.5, n - k + 0.5, 0.975)) if k < n else 1.0
