@@ -1,9 +1,11 @@
 """How bursty arrivals are: a window's gaps and counts in numbers, each with the gate and the method it needs."""
 
-from collections.abc import Sequence
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from numpy.typing import NDArray
+
+from streams.processors.column_sums import ColumnSums
 from streams.processors.count_panes import (
     ARRIVALS,
     PEAK_1S,
@@ -19,8 +21,18 @@ from streams.stats.allan import allan_factor
 from streams.stats.burstiness import burstiness
 from streams.stats.cv import squared_cv
 from streams.stats.dispersion import dispersion_interval, index_of_dispersion
-from streams.stats.gamma import moment, moment_interval, shape_interval, ye_chen
-from streams.stats.gap_panes import EVENTS, LOGS, SQUARES, TOTAL, TOTAL_LOGS, WHOLE, ZEROS
+from streams.stats.gamma import moment
+from streams.stats.gamma_fit import (
+    MOMENT_RATE_MAX,
+    YE_CHEN,
+    BinnedCounts,
+    GammaFit,
+    cut_to_seconds,
+    fit_gaps,
+    fit_whole_seconds,
+)
+from streams.stats.gap_panes import EVENTS, FIRST_GAP, LOGS, PRODUCTS, SQUARES, TOTAL, TOTAL_LOGS, WHOLE, ZEROS
+from streams.stats.memory import memory_coefficient
 from streams.stats.misfit import misfit
 from streams.stats.peak import peak_to_mean, peak_z
 
@@ -32,11 +44,10 @@ class Gaps(NamedTuple):
 
     gaps: int
     cv: float | None = None
-    shape: float | None = None
-    interval: Bounds = (None, None)
+    fit: GammaFit | None = None
     rate: float | None = None
-    method: str | None = None
     burstiness: float | None = None
+    memory: float | None = None
     misfit: float | None = None
 
 
@@ -54,42 +65,60 @@ class Bins(NamedTuple):
     peak_z: float | None
 
 
-def gap_numbers(exact: Sequence[int], logs: Sequence[float], settings: AnalysisSettings) -> Gaps:
-    """Return what the sums over a window's gaps say (rows of ``GapPanes``).
+def gap_numbers(sums: ColumnSums, settings: AnalysisSettings) -> Gaps:
+    """Return what a window's gaps say; which estimator suits the stamps is decided in ``stats.gamma_fit``.
 
-    Zero gaps have no logarithm, and whole-second stamps have lost the order inside a second: there the likelihood
-    is off by 2 to 15 times, the moments by less than 9 % up to one event per two seconds.
+    Of stamps cut to whole seconds the moments are off by less than 9 % up to one event in two seconds. Above that
+    the CV is the one of the fitted shape, 1/sqrt(alpha), and there is no memory: what is cut off one gap is added
+    to its neighbour.
     """
-    gaps, total = exact[EVENTS] - 1, exact[TOTAL]
-    if gaps < settings.gaps_min:
+    exact, gaps = sums.exact, sums.exact[EVENTS] - 1
+    total, seconds = exact[TOTAL], exact[TOTAL] / 1e6
+    if gaps < settings.gaps_min or not total:
         return Gaps(max(gaps, 0))
-    squared, seconds = squared_cv(gaps, total, exact[SQUARES]), total / 1e6
-    whole = exact[WHOLE] == exact[EVENTS]
+    squared, remembers = squared_cv(gaps, total, exact[SQUARES]), True
     by_moments = moment(squared)
-    if exact[ZEROS] or whole:
-        shape, method = by_moments, "moment"
-        interval = moment_interval(shape, gaps) if shape is not None and not whole else None
+    if cut_to_seconds(exact[EVENTS], exact[WHOLE]):
+        fit = fit_whole_seconds(gaps / seconds, squared, histogram=_histogram(sums), binned=_binned(sums, settings))
+        if gaps / seconds > MOMENT_RATE_MAX:
+            squared, remembers = (1 / fit.shape if fit else None), False
     else:
-        shape, method = ye_chen(gaps, seconds, logs[LOGS], logs[TOTAL_LOGS]), "ye_chen"
-        interval = None if shape is None else shape_interval(shape, gaps)
+        fit = fit_gaps(gaps, seconds, squared, zeros=exact[ZEROS], logs=(sums.logs[LOGS], sums.logs[TOTAL_LOGS]))
+    memory = None
+    if remembers:
+        ends = (exact[FIRST_GAP], sums.last_gap)
+        memory = memory_coefficient(gaps, total, exact[SQUARES], products=exact[PRODUCTS], ends=ends)
     return Gaps(
         gaps=gaps,
         cv=None if squared is None else sqrt(squared),
-        shape=shape,
-        interval=interval or (None, None),
-        rate=None if shape is None else shape * gaps / seconds,
-        method=None if shape is None else method,
+        fit=fit,
+        rate=None if fit is None else fit.shape * gaps / seconds,
         burstiness=burstiness(squared),
-        misfit=misfit(by_moments, shape) if method == "ye_chen" else None,
+        memory=memory,
+        misfit=misfit(by_moments, fit.shape) if fit and fit.method == YE_CHEN else None,
     )
 
 
-def bin_numbers(counts: Sequence[int], tenths: Sequence[int] | None, *, panes: int, settings: AnalysisSettings) -> Bins:
-    """Return what the counts in bins say (rows of ``CountPanes``); ``tenths`` only for the service's total.
+def _histogram(sums: ColumnSums) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    return None if sums.seconds is None else sums.seconds.of(sums.column)
+
+
+def _binned(sums: ColumnSums, settings: AnalysisSettings) -> list[BinnedCounts]:
+    counts, arrivals = sums.counts, sums.counts[ARRIVALS]
+    found = [
+        BinnedCounts(1, sums.panes * PANE_S, arrivals, counts[SQUARES_1S]),
+        BinnedCounts(PANE_S, sums.panes, arrivals, counts[SQUARES_10S]),
+    ]
+    return [binned for binned in found if binned.bins >= settings.bins_min]
+
+
+def bin_numbers(sums: ColumnSums, settings: AnalysisSettings) -> Bins:
+    """Return what a window's counts in bins say.
 
     A bin width is given if the window has ``bins_min`` of them. What takes long to work out, the interval and the
     surprise of the peak, is for the total only.
     """
+    counts, tenths, panes = sums.counts, sums.tenths, sums.panes
     arrivals, seconds = counts[ARRIVALS], panes * PANE_S
     by_1s, by_10s = seconds >= settings.bins_min, panes >= settings.bins_min
     dispersion_1s = index_of_dispersion(seconds, arrivals, counts[SQUARES_1S]) if by_1s else None

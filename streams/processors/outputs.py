@@ -20,11 +20,15 @@ class WindowStats:
         covered_s: how much of W the service has been known: from the 10 s in which its first event ever lies.
             What was before is not silence; all bins and rates are of this part.
         gaps: inter-arrival gaps with both ends in the window, on the ordered path.
-        cv: coefficient of variation of the gaps, corrected for finite size.
+        cv: coefficient of variation of the gaps, corrected for finite size; of stamps cut to whole seconds, above
+            one event in two seconds, 1/sqrt(gamma_shape).
         gamma_shape: shape alpha of the Gamma fitted to the gaps, with its 95 % bounds where an honest interval
             exists; ``gamma_rate`` (1/s) is alpha over the mean gap.
-        gamma_method: "ye_chen" (bias corrected), or "moment" where stamps are too coarse for logarithms.
+        gamma_method: how: "ye_chen" (likelihood, bias corrected); "moment" where some gaps are zero; of stamps
+            cut to whole seconds "triangular" (their likelihood; windows of 300 s and more), "moment", or "dispersion"
+            (from the counts), see ``stats/gamma_fit.py``.
         burstiness: B of Goh and Barabasi from ``cv``: -1 for a clock, 0 for Poisson, towards 1 for bursts.
+        memory: M, correlation of neighbouring gaps: about 0 if each is drawn afresh, above 0 for bursty episodes.
         misfit: ln(shape by moments / shape by likelihood), about 0 for Gamma gaps; only with "ye_chen".
         dispersion_100ms: index of dispersion of counts in 0.1-s bins (1 for Poisson), of the total only; ``_1s``
             and ``_10s`` in longer ones; ``dispersion_1s_lower`` and ``_upper``: its 95 % bounds, total only.
@@ -51,6 +55,7 @@ class WindowStats:
     gamma_rate: float | None
     gamma_method: str | None
     burstiness: float | None
+    memory: float | None
     misfit: float | None
     dispersion_100ms: float | None
     dispersion_1s: float | None

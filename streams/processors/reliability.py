@@ -27,8 +27,8 @@ def reliability(counts: Sequence[int], reasons: Mapping[str, int], *, covered_s:
     """Return what the sums over a window's completions say.
 
     Jeffreys' bounds are given where Wilson's cover too little (86 % at p = .005 and n = 30): below 100 completions of
-    which fewer than 2 % failed (Brown, Cai and DasGupta 2001). Concurrency is Little's law, L = lambda W (Little 1961): completions per second times their mean duration, the
-    mean taken over those whose duration is known.
+    which fewer than 2 % failed (Brown, Cai and DasGupta 2001). Concurrency is Little's law, L = lambda W (Little
+    1961): completions per second times their mean duration, the mean taken over those whose duration is known.
     """
     completions, failures, timed = counts[COMPLETIONS], counts[FAILURES], counts[TIMED]
     if not completions:

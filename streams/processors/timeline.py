@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from streams.processors.alarms import Alarms
 from streams.processors.bursts import TenSecondScore
+from streams.processors.column_sums import WindowSums
 from streams.processors.count_panes import CountPanes
 from streams.processors.episodes import AnyEpisode, PressureEpisode
 from streams.processors.failure_reasons import FailureReasons
@@ -25,7 +26,7 @@ from streams.processors.outputs import WindowRow, WindowStats
 from streams.processors.pressure import Pressure
 from streams.processors.settings import PANE_S, AnalysisSettings
 from streams.processors.totals import ClassKey
-from streams.processors.windows import WindowSums, rows_at
+from streams.processors.windows import rows_at
 from streams.stats.gap_panes import GapPanes
 
 HISTOGRAM_WINDOW_S_MIN = 300  # shorter windows have too few whole-second gaps to fit anything to

@@ -1,49 +1,40 @@
 """From sums to rows: a boundary, its classes, their windows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from streams.processors.burstiness import bin_numbers, gap_numbers
+from streams.processors.column_sums import ColumnSums, WindowSums, column_sums
 from streams.processors.count_panes import (
     ARRIVALS,
     COMPLETIONS,
     FAILURES,
     REQUEST_TOKENS,
     RESPONSE_TOKENS,
-    CountSums,
 )
-from streams.processors.failure_reasons import ByColumn
 from streams.processors.outputs import ALL, WindowRow, WindowStats
 from streams.processors.reliability import reliability
 from streams.processors.settings import PANE_S, AnalysisSettings
 from streams.processors.totals import ClassKey
-from streams.stats.gap_panes import GapSums
 
 
-class WindowSums(NamedTuple):
-    """Everything counted in one window."""
+class _NoFit(NamedTuple):
+    """What a fit looks like where there is none."""
 
-    counts: CountSums
-    gaps: GapSums
-    reasons: ByColumn
+    shape: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    method: str | None = None
 
 
-class ColumnSums(NamedTuple):
-    """One column of ``WindowSums``, as plain numbers; ``tenths`` for the total only."""
-
-    panes: int
-    counts: Sequence[int]
-    tenths: Sequence[int] | None
-    exact: Sequence[int]
-    logs: Sequence[float]
-    reasons: Mapping[str, int]
+_NO_FIT = _NoFit()
 
 
 def window_stats(sums: ColumnSums, settings: AnalysisSettings) -> WindowStats:
     """Return the numbers of a window from its sums."""
     counts, covered_s = sums.counts, sums.panes * PANE_S
-    gaps = gap_numbers(sums.exact, sums.logs, settings)
-    bins = bin_numbers(counts, sums.tenths, panes=sums.panes, settings=settings)
+    gaps, bins = gap_numbers(sums, settings), bin_numbers(sums, settings)
+    fit = gaps.fit or _NO_FIT
     ended = reliability(counts, sums.reasons, covered_s=covered_s)
     return WindowStats(
         arrivals=counts[ARRIVALS],
@@ -51,12 +42,13 @@ def window_stats(sums: ColumnSums, settings: AnalysisSettings) -> WindowStats:
         rate=counts[ARRIVALS] / covered_s,
         gaps=gaps.gaps,
         cv=gaps.cv,
-        gamma_shape=gaps.shape,
-        gamma_shape_lower=gaps.interval[0],
-        gamma_shape_upper=gaps.interval[1],
+        gamma_shape=fit.shape,
+        gamma_shape_lower=fit.lower,
+        gamma_shape_upper=fit.upper,
         gamma_rate=gaps.rate,
-        gamma_method=gaps.method,
+        gamma_method=fit.method,
         burstiness=gaps.burstiness,
+        memory=gaps.memory,
         misfit=gaps.misfit,
         dispersion_100ms=bins.dispersion_100ms,
         dispersion_1s=bins.dispersion_1s,
@@ -82,22 +74,6 @@ def window_stats(sums: ColumnSums, settings: AnalysisSettings) -> WindowStats:
     )
 
 
-def _columns(sums: WindowSums, used: int) -> list[ColumnSums]:
-    counts = sums.counts.counts[:, :used].T.tolist()
-    exact, logs = sums.gaps.exact[:, :used].T.tolist(), sums.gaps.logs[:, :used].T.tolist()
-    return [
-        ColumnSums(
-            panes=sums.counts.panes,
-            counts=counts[column],
-            tenths=None if column else sums.counts.tenths.tolist(),
-            exact=exact[column],
-            logs=logs[column],
-            reasons=sums.reasons.get(column, {}),
-        )
-        for column in range(used)
-    ]
-
-
 def rows_at(
     end: int,
     classes: Sequence[ClassKey],
@@ -112,7 +88,7 @@ def rows_at(
     arrivals or completions in the longest window has no row.
     """
     used = len(classes) + 1
-    windows = [_columns(window, used) for window in sums]
+    windows = [column_sums(window, used) for window in sums]
     for column in [0, *sorted(range(1, used), key=lambda column: classes[column - 1])]:
         if not (windows[-1][column].counts[ARRIVALS] or windows[-1][column].counts[COMPLETIONS]):
             continue

@@ -19,6 +19,9 @@ PANE = 10 * SECOND
 DIGITS = 50
 Z_95 = 1.959963984540054
 ELSEWHERE: set[str] = set()  # numbers with a brute force of their own
+# of windows whose stamps are cut to whole seconds (test_whole_seconds.py)
+OF_WHOLE_SECONDS = ("cv", "gamma_shape", "gamma_shape_lower", "gamma_shape_upper", "gamma_rate", "gamma_method",
+                    "burstiness", "memory", "misfit")  # fmt: skip
 QUANTILES = {"dispersion_1s_lower", "dispersion_1s_upper", "failure_ratio_jeffreys_lower",
              "failure_ratio_jeffreys_upper", "peak_z"}  # fmt: skip
 ALL = ("all", "all")
@@ -35,6 +38,15 @@ class Ended:
     response_tokens: int = 0
     took: int | None = None
     reason: str | None = None
+
+
+class _Elsewhere:
+    """Equal to anything: a number with a test of its own."""
+
+    __hash__ = None
+
+    def __eq__(self, other: object) -> bool:
+        return True
 
 
 class Bins:
@@ -93,6 +105,7 @@ class Stream:
             known = {g: (Decimal(g) / million).ln() for g in set(gaps) if g}
             logs = [known.get(g, Decimal(0)) for g in gaps]
             self.squares = prefix([g * g for g in gaps], 0)
+            self.products = prefix([a * b for a, b in zip(gaps, gaps[1:], strict=False)], 0)
             self.zeros = prefix([g == 0 for g in gaps], 0)
             self.whole = prefix([t % SECOND == 0 for t in self.arrivals], 0)
             self.logs = prefix(logs, Decimal(0))
@@ -114,10 +127,12 @@ class Stream:
         timed, took = self.timed[last] - self.timed[first], self.took[last] - self.took[first]
         gone = self.failed[bisect_left(self.failed_at, start) : bisect_left(self.failed_at, end)]
         ratio, lower, upper = wilson(failures, last - first)
-        cv, shape, rate, method, by_moments = self.gamma(lo, hi) if n - 1 >= gaps_min else (None,) * 5
-        return {
+        enough = n - 1 >= gaps_min
+        cv, shape, rate, method, by_moments = self.gamma(lo, hi) if enough else (None,) * 5
+        numbers = {
             **self.counted(start, end, bins_min),
-            **interval_of_shape(shape, method, n - 1, whole=self.whole[hi] - self.whole[lo] == n),
+            **interval_of_shape(shape, method, n - 1),
+            "memory": self.memory(lo, hi) if enough else None,
             "burstiness": None if cv is None else (cv - 1) / (cv + 1),
             "misfit": math.log(by_moments / shape) if method == "ye_chen" and by_moments else None,
             **jeffreys(failures, last - first),
@@ -139,6 +154,27 @@ class Stream:
             "request_tokens": self.request_tokens[last] - self.request_tokens[first],
             "response_tokens": self.response_tokens[last] - self.response_tokens[first],
         }
+        whole = (self.whole[hi] - self.whole[lo]) * 100 > n * 99
+        return numbers | dict.fromkeys(OF_WHOLE_SECONDS, _Elsewhere()) if enough and whole else numbers
+
+    def memory(self, lo: int, hi: int) -> float | None:
+        """Correlation of neighbouring gaps between arrivals lo..hi-1."""
+        gaps, first, last = hi - 1 - lo, self.arrivals[lo : lo + 2], self.arrivals[hi - 2 : hi]
+        if gaps < 3:
+            return None
+        ends = first[1] - first[0], last[1] - last[0]
+        pairs, total = gaps - 1, self.arrivals[hi - 1] - self.arrivals[lo]
+        squares, products = self.squares[hi - 1] - self.squares[lo], self.products[hi - 2] - self.products[lo]
+        mean = [Fraction(total - end, pairs) for end in reversed(ends)]
+        variance = [Fraction(squares - end * end, pairs) - m * m for end, m in zip(reversed(ends), mean, strict=True)]
+        if not all(variance):
+            return None
+        covariance = Fraction(products, pairs) - mean[0] * mean[1]
+        with localcontext() as context:
+            context.prec = DIGITS
+            square = variance[0] * variance[1]
+            spread = (Decimal(square.numerator) / square.denominator).sqrt()
+            return float(Decimal(covariance.numerator) / covariance.denominator / spread)
 
     def counted(self, start: int, end: int, bins_min: int) -> dict:
         """Return the numbers of the bins in [start, end)."""
@@ -174,7 +210,7 @@ class Stream:
             cv = None if c2 is None else float(c2.sqrt()) if c2 > 0 else 0.0
             seconds = total / SECOND
             by_moments = None if not c2 or c2 * 10_000 <= 1 else float(1 / c2)
-            if self.zeros[hi - 1] - self.zeros[lo] or self.whole[hi] - self.whole[lo] == hi - lo:
+            if self.zeros[hi - 1] - self.zeros[lo]:
                 method, a = "moment", None if not c2 else 1 / c2
             else:
                 method = "ye_chen"
@@ -218,10 +254,10 @@ def surprise(m: int, total: int, peak: int) -> float:
     return float(-ndtri(min(max(chance, 1e-300), 1 - 2**-53)))
 
 
-def interval_of_shape(shape: float | None, method: str | None, n: int, *, whole: bool) -> dict:
-    """95 % bounds of the shape on the scale of its logarithm; none by moments of whole-second stamps."""
+def interval_of_shape(shape: float | None, method: str | None, n: int) -> dict:
+    """95 % bounds of the shape on the scale of its logarithm."""
     names = ("gamma_shape_lower", "gamma_shape_upper")
-    if shape is None or (method == "moment" and whole):
+    if shape is None:
         return dict.fromkeys(names)
     variance = 1 + shape * polygamma(1, 1 + shape) if method == "ye_chen" else 2 * (1 + 1 / shape)
     half = Z_95 * math.sqrt(variance / n)
