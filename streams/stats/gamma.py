@@ -1,17 +1,19 @@
 """The Gamma distribution of gaps from their sums: shape alpha and rate beta (mean gap = alpha/beta).
 
 alpha = 1 is Poisson traffic, below 1 bursty, above 1 regular. Sums over n gaps x in seconds: Sx, Sl = sum ln x,
-Sxl = sum x ln x. The live path uses ``ye_chen`` (no special functions), offline analysis ``mle``; both need
-gaps above zero. Where stamps are too coarse for logarithms, ``moment`` takes the squared CV instead.
+Sxl = sum x ln x, the logarithms over gaps above zero. The live path uses ``ye_chen`` (no special functions), which
+bears a few gaps of zero, offline analysis ``mle``, which bears none. Where stamps are too coarse for logarithms,
+``moment`` takes the squared CV instead.
 """
 
-from math import exp, sqrt
+from math import exp, log, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from streams.stats.polygamma import digamma, tetragamma, trigamma
 
+_LOG_RESOLUTION = log(1e-6)
 _Z_95 = 1.959963984540054
 
 SHAPE_MAX = 1e4  # beyond, the gaps are a clock's ticks and the sums' rounding decides the estimate
@@ -30,8 +32,14 @@ def moment(squared_cv: float | None) -> float | None:
     return 1 / squared_cv
 
 
-def ye_chen(gaps: int, total: float, logs: float, total_logs: float) -> float | None:
+def ye_chen(gaps: int, total: float, logs: float, total_logs: float, zeros: int = 0) -> float | None:
     """Return the closed-form shape, corrected for bias; None for a clock's ticks or fewer than two gaps.
+
+    Of ``gaps`` gaps, ``zeros`` are of no length in microseconds: two stamps cut to the same D = 1 us. A Gamma density
+    is a power law on so short a stretch, and the mean of ln x there, weighed by the chance that both stamps are
+    cut alike, is ln D - 1/a - 1/(1 + a). With that for each of them Ye and Chen's equation becomes quadratic:
+    (n-z)/a - z/(1+a) = k, k = (n*Sxl - Sl*Sx)/Sx - z ln D. With 1 % of zeros and in 3,000 gaps it is within 1 % of
+    the truth and less than half as scattered as ``moment``; ties that have other causes make it too low.
 
     a = n*Sx/(n*Sxl - Sl*Sx) (Ye and Chen 2017, Am. Stat. 71:177), less
     (3a - (2/3) a/(1+a) - (4/5) a/(1+a)^2)/n (Louzada, Ramos and Ramos 2019, Am. Stat. 73:195).
@@ -43,12 +51,20 @@ def ye_chen(gaps: int, total: float, logs: float, total_logs: float) -> float | 
     0.624595
     >>> ye_chen(3, 3.0, 0.0, 0.0) is None
     True
+    >>> round(ye_chen(100, 100.0, -57.7, 42.3, zeros=1), 3)
+    0.845
     """
     spread = gaps * total_logs - logs * total
-    if gaps < 2 or spread * SHAPE_MAX <= gaps * total:
+    if gaps < 2 or not total or (spread * SHAPE_MAX <= gaps * total and not zeros):
         return None
-    a = gaps * total / spread
+    a = _with_zeros(spread / total, gaps, zeros) if zeros else gaps * total / spread
     return a - (3 * a - (2 / 3) * a / (1 + a) - (4 / 5) * a / (1 + a) ** 2) / gaps
+
+
+def _with_zeros(spread: float, gaps: int, zeros: int) -> float:
+    k = spread - zeros * _LOG_RESOLUTION
+    half = (k - gaps + 2 * zeros) / 2
+    return (sqrt(half * half + k * (gaps - zeros)) - half) / k
 
 
 def shape_interval(shape: float, gaps: int) -> tuple[float, float] | None:

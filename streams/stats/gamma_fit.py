@@ -16,6 +16,7 @@ from streams.stats.triangular import whole_gap_shape
 
 YE_CHEN, MOMENT, TRIANGULAR, DISPERSION = "ye_chen", "moment", "triangular", "dispersion"
 
+ZEROS_MAX = 0.01  # share of gaps that may be zero by chance; more are ties with a cause of their own
 TRIANGULAR_RATE_MAX = 2.0  # events per second; beyond, most gaps are cut to 0 and the likelihood is flat
 MOMENT_RATE_MAX = 0.5  # up to here cutting biases the moments by less than 9 %
 
@@ -48,13 +49,13 @@ def cut_to_seconds(events: int, whole: int) -> bool:
 
 
 def fit_gaps(
-    gaps: int, seconds: float, squared_cv: float | None, *, zeros: int, logs: Sequence[float]
+    gaps: int, seconds: float, squared_cv: float | None, *, zeros: int, logs: tuple[float, float]
 ) -> GammaFit | None:
     """Return the fit to ``gaps`` gaps of fine stamps that sum to ``seconds``.
 
-    ``logs`` are the sums of ln x and of x ln x (x in seconds), ``squared_cv`` the corrected one. With zero gaps
-    among them (``zeros``), which have no logarithm, the moments are used. None for a clock's ticks, and for what
-    the estimators themselves refuse.
+    ``logs`` are the sums of ln x and of x ln x (x in seconds), ``squared_cv`` the corrected one. Where more
+    than 1 % of the gaps are zero (``zeros``) the moments are used: requests sent together, or a coarser clock, say
+    nothing about short gaps. None for a clock's ticks, and for what the estimators themselves refuse.
 
     >>> from math import log
     >>> x = [0.5, 1.0, 2.0, 4.0] * 10
@@ -64,10 +65,10 @@ def fit_gaps(
     >>> fit_gaps(40, 80.0, 0.5, zeros=2, logs=(0.0, 0.0)).method
     'moment'
     """
-    if zeros:
+    if zeros > ZEROS_MAX * gaps:
         shape, method, interval = gamma.moment(squared_cv), MOMENT, gamma.moment_interval
     else:
-        shape, method, interval = gamma.ye_chen(gaps, seconds, *logs), YE_CHEN, gamma.shape_interval
+        shape, method, interval = gamma.ye_chen(gaps, seconds, logs[0], logs[1], zeros), YE_CHEN, gamma.shape_interval
     if shape is None:
         return None
     lower, upper = interval(shape, gaps) or (None, None)
