@@ -24,9 +24,9 @@ class WindowStats:
             one event in two seconds, 1/sqrt(gamma_shape).
         gamma_shape: shape alpha of the Gamma fitted to the gaps, with its 95 % bounds where an honest interval
             exists; ``gamma_rate`` (1/s) is alpha over the mean gap.
-        gamma_method: how: "ye_chen" (likelihood, bias corrected); "moment" where some gaps are zero; of stamps
-            cut to whole seconds "triangular" (their likelihood; windows of 300 s and more), "moment", or "dispersion"
-            (from the counts), see ``stats/gamma_fit.py``.
+        gamma_method: how: "ye_chen" (likelihood, bias corrected); "moment" where over 1 % of the gaps are zero; of
+            stamps cut to whole seconds "triangular" (their likelihood; windows of 300 s and more), "moment", or
+            "dispersion" (from the counts), see ``stats/gamma_fit.py``.
         burstiness: B of Goh and Barabasi from ``cv``: -1 for a clock, 0 for Poisson, towards 1 for bursts.
         memory: M, correlation of neighbouring gaps: about 0 if each is drawn afresh, above 0 for bursty episodes.
         misfit: ln(shape by moments / shape by likelihood), about 0 for Gamma gaps; only with "ye_chen".
@@ -39,7 +39,7 @@ class WindowStats:
         failures: completions with outcome ``failed``; a cancelled request is a completion, not a failure.
         failures_by_reason: the same by reason; reasons that did not occur are left out.
         failure_ratio: failures over completions, with Wilson's 95 % bounds, and Jeffreys' where those are weak:
-            below 100 completions of which fewer than 2 % failed.
+            below 100 completions.
         concurrency: requests in flight on average, by Little's law from the completions.
         request_tokens: tokens of the completions; ``response_tokens`` likewise.
     """

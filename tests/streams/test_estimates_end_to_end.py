@@ -13,7 +13,8 @@ import pytest
 from streams.processors.outputs import ALL, WindowRow
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
-from tests.support.service_messages import SECOND, SERVICE, START, Agent, apply_all, arrival, completion
+from tests.support import brute_force
+from tests.support.service_messages import KEYS, SECOND, SERVICE, START, Agent, apply_all, arrival, completion, rows_of
 
 runs = pytest.mark.parametrize(
     "times", [pytest.param(1, id="quick"), pytest.param(5, id="long", marks=pytest.mark.slow)]
@@ -157,4 +158,16 @@ def test_failure_ratio_intervals_hold_the_ratio(times):
     ]
     rows = analysed(t, 10, ended=ended)
     check(rows, "failure_ratio", 0.07)
-    check(rows, "failure_ratio_jeffreys", 0.07, low=0.93, given=0)
+    check(rows, "failure_ratio_jeffreys", 0.07, low=0.93)
+
+
+@pytest.mark.parametrize(("ties", "method"), [(0, "ye_chen"), (3, "ye_chen"), (40, "moment")])
+def test_a_few_tied_stamps_are_borne_by_the_likelihood_and_many_are_not(ties, method):
+    rng = np.random.default_rng(7)
+    times = np.sort(ORIGIN + rng.integers(0, 300 * SECOND, 600)).tolist()
+    times = sorted(times + times[100 : 100 + ties])
+    agent, state = Agent(), ServiceState(SERVICE, AnalysisSettings())
+    outputs = apply_all(state, agent.flush([arrival(t) for t in times], [], ORIGIN + 303 * SECOND))
+    expected = brute_force.rows([(t, KEYS[0]) for t in times], [], ORIGIN + 303 * SECOND)
+    brute_force.assert_same(expected, rows_of(outputs))
+    assert state.latest[ALL, ALL].windows[300].gamma_method == method

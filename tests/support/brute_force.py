@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
+from scipy.optimize import brentq
 from scipy.special import bdtrc, betaincinv, gammaincinv, ndtri, polygamma
 
 SECOND = 1_000_000
@@ -210,13 +211,16 @@ class Stream:
             cv = None if c2 is None else float(c2.sqrt()) if c2 > 0 else 0.0
             seconds = total / SECOND
             by_moments = None if not c2 or c2 * 10_000 <= 1 else float(1 / c2)
-            if self.zeros[hi - 1] - self.zeros[lo]:
+            zeros = self.zeros[hi - 1] - self.zeros[lo]
+            if zeros * 100 > n:
                 method, a = "moment", None if not c2 else 1 / c2
             else:
                 method = "ye_chen"
                 log, total_log = self.logs[hi - 1] - self.logs[lo], self.total_logs[hi - 1] - self.total_logs[lo]
                 spread = n * total_log - log * seconds
                 a = n * seconds / spread if spread > Decimal(10) ** -40 else None
+                if zeros:
+                    a = shape_with_zeros(int(n), zeros, float(spread / seconds))
             if a is None or a > 10_000:
                 return cv, None, None, None, by_moments
             if method == "ye_chen":
@@ -254,6 +258,15 @@ def surprise(m: int, total: int, peak: int) -> float:
     return float(-ndtri(min(max(chance, 1e-300), 1 - 2**-53)))
 
 
+def shape_with_zeros(n: int, zeros: int, spread: float) -> Decimal:
+    """Where Ye and Chen's equation holds if a zero gap's ln x is ln D - 1/a - 1/(a + 1), D = 1 us."""
+
+    def missing(a: float) -> float:
+        return n / a - spread - zeros * (1 / a + 1 / (a + 1) - math.log(1e-6))
+
+    return Decimal(brentq(missing, 1e-6, 1e6, xtol=1e-15, rtol=1e-14))
+
+
 def interval_of_shape(shape: float | None, method: str | None, n: int) -> dict:
     """95 % bounds of the shape on the scale of its logarithm."""
     names = ("gamma_shape_lower", "gamma_shape_upper")
@@ -265,9 +278,9 @@ def interval_of_shape(shape: float | None, method: str | None, n: int) -> dict:
 
 
 def jeffreys(k: int, n: int) -> dict:
-    """Quantiles of Beta(k + 1/2, n - k + 1/2), below 100 completions of which fewer than 2 % failed."""
+    """Quantiles of Beta(k + 1/2, n - k + 1/2), below 100 completions."""
     names = ("failure_ratio_jeffreys_lower", "failure_ratio_jeffreys_upper")
-    if not 0 < n < 100 or k / n >= 0.02:
+    if not 0 < n < 100:
         return dict.fromkeys(names)
     lower = float(betaincinv(k + 0.5, n - k + 0.5, 0.025)) if k else 0.0
     upper = float(betaincinv(k + 0.5, n - k + 0.5, 0.975)) if k < n else 1.0
