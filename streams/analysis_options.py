@@ -12,6 +12,22 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
     plain = AnalysisSettings()
     add = parser.add_argument_group("analysis").add_argument
     add(
+        "--windows",
+        type=_windows,
+        default=",".join(map(str, plain.windows_s)),
+        metavar="S,S,...",
+        help="window lengths in seconds: multiples of 10, at most 3600",
+    )
+    whole = {
+        "--hold-s": (plain.hold_s, "S", "seconds the order of arrivals is left open behind the watermark"),
+        "--lateness-s": (plain.lateness_s, "S", "seconds behind the watermark within which counts are amended"),
+        "--gaps-min": (plain.gaps_min, "N", "gaps a window needs for its CV and Gamma parameters"),
+        "--bins-min": (plain.bins_min, "N", "bins a window needs for a dispersion index or an Allan factor"),
+        "--classes-max": (plain.classes_max, "N", 'combinations of model and log type per service; more are "other"'),
+    }
+    for name, (default, unit, text) in whole.items():
+        add(name, type=int, default=default, metavar=unit, help=text)
+    add(
         "--burst-threshold",
         type=float,
         default=plain.burst_threshold,
@@ -53,6 +69,12 @@ def analysis_settings(args: argparse.Namespace) -> AnalysisSettings:
     """Return what the options say. Raises ``OperatorError`` if they contradict each other."""
     default, by_service = _failure_budgets(getattr(args, "failure_budget", []))
     return AnalysisSettings(
+        windows_s=args.windows,
+        hold_s=args.hold_s,
+        lateness_s=args.lateness_s,
+        gaps_min=args.gaps_min,
+        bins_min=args.bins_min,
+        classes_max=args.classes_max,
         burst_threshold=args.burst_threshold,
         burst_warmup_s=args.burst_warmup_s,
         failure_budget_ratio=default,
@@ -60,6 +82,13 @@ def analysis_settings(args: argparse.Namespace) -> AnalysisSettings:
         replica_capacity=dict(map(_replica_capacity, getattr(args, "replica_capacity", []))),
         demand_quantile=args.demand_quantile,
     )
+
+
+def _windows(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"takes seconds separated by commas, e.g. 10,60,300, not {text!r}") from None
 
 
 def _failure_budgets(given: Sequence[str]) -> tuple[float, dict[str, float]]:

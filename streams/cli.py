@@ -9,7 +9,7 @@ from pathlib import Path
 
 from collector.schema.topics import DEFAULT_PARTITIONS
 from streams.analysis_options import add_analysis_options, analysis_settings
-from streams.config import APP_ID, SERVICES_MAX, WorkerSettings
+from streams.config import APP_ID, SERIES_MAX, SERVICES_MAX, WorkerSettings
 from streams.quiet_log import Quiet
 
 DESCRIPTION = """\
@@ -59,6 +59,13 @@ def parse(argv: list[str]) -> WorkerSettings:
     add("--metrics-host", default="127.0.0.1", help="address /metrics listens on")
     add("--metrics-port", type=int, default=0, metavar="PORT", help="its port; 0 picks a free one")
     add(
+        "--series-max",
+        type=int,
+        default=SERIES_MAX,
+        metavar="N",
+        help="series on /metrics; above, the services with the fewest arrivals show no window gauges",
+    )
+    add(
         "--services-max",
         type=int,
         default=SERVICES_MAX,
@@ -76,6 +83,7 @@ def parse(argv: list[str]) -> WorkerSettings:
         metrics_host=args.metrics_host,
         metrics_port=args.metrics_port,
         services_max=args.services_max,
+        series_max=args.series_max,
         snapshot_interval_s=args.snapshot_interval_s,
         data_dir=args.data_dir,
         analysis=analysis_settings(args),

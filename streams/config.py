@@ -8,6 +8,7 @@ from collector.schema.topics import DEFAULT_PARTITIONS
 from streams.processors.settings import AnalysisSettings
 
 APP_ID = "burstwatch"
+SERIES_MAX = 20_000
 SERVICES_MAX = 1_000
 
 
@@ -22,6 +23,8 @@ class WorkerSettings:
         metrics_host: where /metrics and /healthz are served; ``metrics_port`` 0 picks a free port.
         services_max: services one partition keeps apart; further ones share the state "other-<partition>" until
             one of them has been idle for an hour.
+        series_max: series on /metrics; above, the window gauges of the services with the fewest arrivals are left
+            out. Counters, burst, failure and pressure gauges stay.
         snapshot_interval_s: seconds between two snapshots of the state.
         data_dir: folder for scratch files; None for a temporary one. Nothing in it must survive.
     """
@@ -32,6 +35,7 @@ class WorkerSettings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     services_max: int = SERVICES_MAX
+    series_max: int = SERIES_MAX
     snapshot_interval_s: float = 1.0
     data_dir: Path | None = None
     analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
@@ -45,6 +49,8 @@ class WorkerSettings:
             raise OperatorError(f"--partitions must be 1 to 10000, not {self.partitions}")
         if not 0 <= self.metrics_port < 65_536:
             raise OperatorError(f"--metrics-port must be 0 to 65535, not {self.metrics_port}")
+        if self.series_max < 0:
+            raise OperatorError(f"--series-max must be at least 0, not {self.series_max}")
         if not 1 <= self.services_max <= 100_000:
             raise OperatorError(f"--services-max must be 1 to 100000, not {self.services_max}")
         if not 0.05 <= self.snapshot_interval_s <= 60:

@@ -38,13 +38,13 @@ LABELS = {
     "service": 'the deployment a user would page for, as the agents name it; "other-N" beyond partition N\'s budget',
     "model": 'model asked for; "unknown" if none was given, "other" beyond the class budget, "all" for the total',
     "log_type": '"Conversation log" (a session is known) or "API log"; "other" and "all" as for model',
-    "window": "10s, 1m, 5m, 20m or 1h, ending at the last complete 10 s of event time",
+    "window": "10s, 1m, 5m, 20m or 1h unless --windows says otherwise, ending at the last complete 10 s of event time",
     "outcome": "ok, failed or cancelled",
     "reason": "why a request failed (closed set), or why a message is a dead letter",
     "attribution": "what coincided with a failure: burst, memory_pressure, burst_and_memory_pressure, neither, or "
     "unknown (no burst, and no engine's readings)",
     "direction": "request or response",
-    "scale": "width of the counting bins: 1s or 10s",
+    "scale": "width of the counting bins: 100ms, 1s or 10s",
     "path": "counts (totals stay right) or ordered (gap statistics)",
     "topic": "Kafka topic",
     "partition": "Kafka partition",
@@ -57,7 +57,7 @@ LABELS = {
     "bound": "lower (95 %) or estimate",
     "quantile": "0.5, 0.9, 0.95, 0.99, 0.999 or that of --demand-quantile",
     "method": "how the capacity is known: operator (--replica-capacity), saturated (measured while engines were full), "
-    "or extrapolated from their KV usage (optimistic)",
+    "or extrapolated from their KV usage (optimistic); of a Gamma fit ye_chen, moment, triangular or dispersion",
     "error": "class of the exception",
     "version": "version of Burstwatch",
 }
@@ -90,15 +90,41 @@ BURSTINESS = (
         "Coefficient of variation of the gaps between arrivals: 1 for Poisson, more is burstier.",
     ),
     _gauge("gamma_shape", WINDOW, "Shape alpha of the Gamma distribution fitted to the gaps: below 1 is bursty."),
+    _gauge("gamma_shape_lower", WINDOW, "Lower 95 % bound of the shape."),
+    _gauge("gamma_shape_upper", WINDOW, "Upper 95 % bound of the shape."),
     _gauge("gamma_rate", WINDOW, "Rate beta of the Gamma distribution fitted to the gaps.", "1/s"),
+    _gauge("gamma_method_info", (*WINDOW, "method"), "Always 1: how shape and rate were estimated."),
+    _gauge("gamma_misfit", WINDOW, "ln(shape by moments / by likelihood): about 0 if the gaps are Gamma distributed."),
+    _gauge("interarrival_burstiness", WINDOW, "(CV-1)/(CV+1): -1 for a clock, 0 for Poisson, towards 1 for bursts."),
+    _gauge("interarrival_memory", WINDOW, "Correlation of neighbouring gaps: above 0 if bursts last for many."),
     _gauge(
         "dispersion_index",
         (*WINDOW, "scale"),
         "Variance over mean of the arrivals counted in bins: 1 for Poisson, more is burstier.",
     ),
+    _gauge("dispersion_index_lower", (*WINDOW, "scale"), "Lower 95 % bound of the index (1-s bins)."),
+    _gauge("dispersion_index_upper", (*WINDOW, "scale"), "Upper 95 % bound of the index (1-s bins)."),
+    _gauge(
+        "allan_factor",
+        (*WINDOW, "scale"),
+        "How much neighbouring bins differ: 1 for Poisson; far below the dispersion index means the rate drifts.",
+    ),
+    _gauge("arrivals_peak_to_mean", WINDOW, "Arrivals in the busiest second over those of the mean one.", "ratio"),
+    _gauge("arrivals_peak_z", WINDOW, "How surprising that second is for Poisson traffic, in standard deviations."),
+    _gauge("window_covered_seconds", WINDOW, "How much of the window the service has been known.", "seconds"),
+    _gauge(
+        "requests_in_flight", WINDOW, "Mean number of requests in flight, by Little's law from those ended.", "requests"
+    ),
     _gauge("failure_ratio", WINDOW, "Failed over ended requests in the window.", "ratio"),
     _gauge("failure_ratio_lower", WINDOW, "Lower 95 % bound (Wilson) of the failure ratio.", "ratio"),
     _gauge("failure_ratio_upper", WINDOW, "Upper 95 % bound (Wilson) of the failure ratio.", "ratio"),
+    _gauge(
+        "failure_ratio_jeffreys_lower",
+        WINDOW,
+        "Lower 95 % bound by Jeffreys: below 100 ended requests of which fewer than 2 % failed.",
+        "ratio",
+    ),
+    _gauge("failure_ratio_jeffreys_upper", WINDOW, "Upper 95 % bound by Jeffreys, likewise.", "ratio"),
 )
 
 BURSTS = (
@@ -217,6 +243,7 @@ PIPELINE = (
     _counter("broken_snapshots_total", (), "Service states that could not be restored and were rebuilt."),
     _counter("undelivered_results_total", (), "Results Kafka refused for good.", "messages"),
     _gauge("services_kept", ("partition",), 'Services with a state, that of "other" included.', "services"),
+    _gauge("services_withheld", (), "Services without window gauges here: the page is at --series-max.", "services"),
     _gauge("services_unsaved", ("partition",), "Services whose next snapshot is due.", "services"),
     _counter("snapshots_total", (), "State snapshots written."),
     _counter("snapshot_failures_total", (), "State snapshots that failed and were tried again."),

@@ -9,6 +9,11 @@ Generated from `streams/export/catalogue.py` by `burstwatch dashboards generate`
 Served by `burstwatch worker` at `/metrics`. Not enough data means that a series is absent: never NaN, never a 0
 that was not measured. Windows end at the last complete 10 s of event time. Traffic counters are exact over any
 crash and never go backwards: they show the state as of the last snapshot that is safe in Kafka.
+
+A service's total (`model="all"`) has every gauge of every window, a class the essential ones (rate, CV, shape,
+failure ratio with its bounds, requests in flight) of 1m and 20m: up to 27 series per window of a service and 14 per
+class. `--series-max` bounds the page: above it the services with the fewest arrivals in the longest window show no
+window gauges, and `burstwatch_services_withheld` says how many. Rows in topic llm.windows are always complete.
 """
 
 

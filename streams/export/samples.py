@@ -9,7 +9,7 @@ from collector.schema.topics import REQUESTS
 from streams.export.catalogue import PREFIX
 from streams.export.tally import Tally
 from streams.processors.clocks import Clock, Verdict
-from streams.processors.outputs import ALL, WindowRow, WindowStats
+from streams.processors.outputs import ALL
 from streams.processors.service import ServiceState
 from streams.stats.burn_rate import burn_rate
 
@@ -69,7 +69,7 @@ def service_counters(state: ServiceState) -> Counters:
 
 
 def service_gauges(state: ServiceState) -> Iterator[Sample]:
-    """Return how the service stands now."""
+    """Return how the service stands now, windows apart."""
     ledger, burst, name = state.ledger, state.burst, state.service
     yield from _sample("missing_messages", (name,), ledger.missing)
     yield from _sample("agent_dropped_events", (name,), ledger.dropped_by_agents)
@@ -82,8 +82,6 @@ def service_gauges(state: ServiceState) -> Iterator[Sample]:
     yield from _sample("burst_z", (name,), burst.z)
     yield from _sample("burst_baseline_rate", (name,), burst.baseline_rate)
     yield from _failures(state)
-    for row in state.latest.values():
-        yield from _row(row)
 
 
 def _failures(state: ServiceState) -> Iterator[Sample]:
@@ -96,24 +94,6 @@ def _failures(state: ServiceState) -> Iterator[Sample]:
     for window_s, stats in total.windows.items():
         burn = burn_rate(stats.failures, stats.completions, failure.budget_ratio)
         yield from _sample("failure_burn_rate", (name, window_label(window_s)), burn)
-
-
-def _row(row: WindowRow) -> Iterator[Sample]:
-    for window_s, stats in row.windows.items():
-        labels = (row.service, row.model, row.log_type, window_label(window_s))
-        yield from _window(labels, stats)
-
-
-def _window(labels: tuple[str, ...], stats: WindowStats) -> Iterator[Sample]:
-    yield from _sample("request_rate", labels, stats.rate)
-    yield from _sample("interarrival_cv", labels, stats.cv)
-    yield from _sample("gamma_shape", labels, stats.gamma_shape)
-    yield from _sample("gamma_rate", labels, stats.gamma_rate)
-    yield from _sample("dispersion_index", (*labels, "1s"), stats.dispersion_1s)
-    yield from _sample("dispersion_index", (*labels, "10s"), stats.dispersion_10s)
-    yield from _sample("failure_ratio", labels, stats.failure_ratio)
-    yield from _sample("failure_ratio_lower", labels, stats.failure_ratio_lower)
-    yield from _sample("failure_ratio_upper", labels, stats.failure_ratio_upper)
 
 
 def resource_samples(readings: Iterable[Resource]) -> Iterator[Sample]:

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from collector.schema.errors import OperatorError
-from streams.config import WorkerSettings
+from streams.config import SERIES_MAX, WorkerSettings
 from streams.export.engine_samples import engine_gauges
 from streams.export.http import MetricsServer
 from streams.export.prometheus import Page
@@ -26,6 +26,7 @@ from streams.export.samples import (
     service_gauges,
     worker_samples,
 )
+from streams.export.window_samples import window_samples
 from streams.worker.app import TABLE, Guards, StreamWorker
 from streams.worker.flow import Flow
 from streams.worker.topics import changelog_topic, prepare_topics
@@ -36,8 +37,18 @@ FINAL_SNAPSHOT_S = 1.0
 FAUST_STOP_S = 2.0
 
 
-def read_samples(flow: Flow, now_s: float, release: str) -> Iterator[Sample]:
-    """Return everything the worker shows at this moment."""
+def read_samples(flow: Flow, now_s: float, release: str, series_max: int = SERIES_MAX) -> Iterator[Sample]:
+    """Return everything the worker shows at this moment.
+
+    Window gauges make up what is left of ``series_max``; the rest is shown in any case.
+    """
+    shown = list(_all_but_windows(flow, now_s, release))
+    yield from shown
+    states = [s for p in flow.partitions.values() for name, s in p.services.items() if flow.hears(name)]
+    yield from window_samples(states, series_max - len(shown) - 1)
+
+
+def _all_but_windows(flow: Flow, now_s: float, release: str) -> Iterator[Sample]:
     for partition in list(flow.partitions.values()):
         for counters in list(partition.durable.values()):
             yield from counters
@@ -68,7 +79,7 @@ async def serve(settings: WorkerSettings, guards: Guards | None = None) -> int:
     with _scratch(settings.data_dir) as folder:
         worker = StreamWorker(replace(settings, data_dir=folder), partitions, guards)
         release = version("burstwatch")
-        server = MetricsServer(Page(lambda: read_samples(worker.flow, loop.time(), release)))
+        server = MetricsServer(Page(lambda: read_samples(worker.flow, loop.time(), release, settings.series_max)))
         port = await server.start(settings.metrics_host, settings.metrics_port)
         try:
             return await _run(worker, stopping, f"http://{settings.metrics_host}:{port}/metrics")

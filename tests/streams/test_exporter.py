@@ -22,6 +22,7 @@ from streams.export.samples import (
     worker_samples,
 )
 from streams.export.tally import Tally
+from streams.export.window_samples import window_gauges, window_samples
 from streams.processors.clocks import Clocks
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
@@ -55,6 +56,7 @@ def everything(state: ServiceState) -> list[Sample]:
     return [
         *service_counters(state),
         *service_gauges(state),
+        *window_samples([state], 1000),
         *resource_samples(readings),
         *clock_samples(clocks.heard()),
         *partition_samples(0, offset=41, kept=2, unsaved=1),
@@ -94,20 +96,22 @@ def test_an_undeclared_sample_is_an_error_not_a_silent_metric():
 
 def test_every_declared_metric_of_a_busy_worker_is_on_the_page():
     names = {sample.name for sample in everything(service())}
-    # What needs a GPU's utilisation, an engine's queue or a very long watch is not in this state; engines under
+    # What needs a GPU's utilisation, an engine's queue or fewer failures is not in this state; engines under
     # pressure and the demand on them have a test of their own.
     absent = {
         "attributed_failures_total",
         "gpu_utilization_ratio",
         "engine_requests_waiting",
         "engine_preemptions_total",
+        "failure_ratio_jeffreys_lower",
+        "failure_ratio_jeffreys_upper",
     }
     elsewhere = {metric.name for metric in (*PRESSURE, *SCALING)}
     assert CATALOGUE.keys() - names <= {f"burstwatch_{name}" for name in absent} | elsewhere
 
 
 def test_not_enough_data_is_an_absent_series():
-    few = {sample.name for sample in service_gauges(service(1, 5))}
+    few = {sample.name for sample in window_gauges(service(1, 5))}
     assert "burstwatch_request_rate" in few
     assert not few & {"burstwatch_interarrival_cv", "burstwatch_gamma_shape", "burstwatch_gamma_rate"}
 
@@ -149,3 +153,38 @@ def test_the_reference_names_every_metric_and_label():
     text = metrics_markdown()
     for name in (*CATALOGUE, *LABELS):
         assert f"`{name}`" in text
+
+
+def test_a_class_shows_the_essential_numbers_of_two_windows_the_total_all():
+    shown = list(window_gauges(service()))
+    classes = [s for s in shown if s.labels[1] != "all"]
+    assert {s.labels[3] for s in classes} == {"1m", "20m"}
+    essential = {"request_rate", "interarrival_cv", "gamma_shape", "failure_ratio", "failure_ratio_lower",
+                 "failure_ratio_upper", "requests_in_flight"}  # fmt: skip
+    assert {s.name for s in classes} == {f"burstwatch_{name}" for name in essential}
+    assert {s.labels[3] for s in shown if s.labels[1] == "all"} == {"10s", "1m", "5m", "20m", "1h"}
+    assert len(classes) <= 14 * len({s.labels[:3] for s in classes})
+
+
+def test_with_other_windows_the_classes_show_the_longest():
+    state = ServiceState("chat", AnalysisSettings(windows_s=(10, 90, 120)))
+    for offset, (_, body) in enumerate(service_traffic("chat", 20, 60)):
+        state.apply(decode(body), offset)
+    shown = list(window_gauges(state))
+    assert {s.labels[3] for s in shown if s.labels[1] == "all"} == {"10s", "90s", "2m"}
+    assert {s.labels[3] for s in shown if s.labels[1] != "all"} == {"2m"}
+
+
+def test_above_the_budget_the_least_busy_services_go_first_and_are_counted():
+    states = [service(20, events) for events in (20, 80, 40)]
+    each = [len(list(window_gauges(state))) for state in states]
+    for room, withheld, shown in (
+        (sum(each), 0, sum(each)),
+        (sum(each) - 1, 1, each[1] + each[2]),
+        (each[1], 2, each[1]),
+        (0, 3, 0),
+    ):
+        *samples, last = window_samples(states, room)
+        assert (last.name, last.value) == ("burstwatch_services_withheld", withheld)
+        assert len(samples) == shown
+    assert list(window_samples([ServiceState("new", AnalysisSettings())], 0))[-1].value == 0

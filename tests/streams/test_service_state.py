@@ -139,6 +139,36 @@ def test_rows_go_on_until_the_longest_window_is_empty_then_silence_is_skipped():
     assert rows[-1].windows[3600].arrivals == 100
 
 
+def restarted(before: tuple, after: tuple) -> tuple[list, list]:
+    """The last rows of an undisturbed run with windows ``after``, and of one with ``before`` for its first 200 s."""
+    rows = []
+    for windows in (after, before):
+        state, agent = fresh(windows_s=windows)
+        for second in range(20, 621, 20):
+            if second == 220:
+                state = ServiceState.restore(state.snapshot(), AnalysisSettings(windows_s=after))
+            events = steady(20, 2, start=second - 20 + 0.05)
+            ended = [completion(at(second - 3), outcome="failed", reason="timeout", submitted_at=at(second - 9))]
+            found = apply_all(state, agent.flush(events, ended, at(second) - 1))
+        rows.append(found)
+    return rows[0], rows[1]
+
+
+def test_after_a_restart_with_shorter_windows_all_goes_on_as_if_they_had_been_so_for_ever():
+    undisturbed, changed = restarted((10, 60, 1200), (20, 120, 300))
+    assert undisturbed == changed
+    assert list(changed[0].windows) == [20, 120, 300]
+    assert changed[0].windows[300].failures_by_reason == {"timeout": 15}
+
+
+def test_after_a_restart_with_longer_windows_these_cover_what_had_been_kept():
+    undisturbed, changed = restarted((10, 60), (30, 60, 3600))
+    for ours, theirs in zip(changed, undisturbed, strict=True):
+        assert (ours.windows[30], ours.windows[60]) == (theirs.windows[30], theirs.windows[60])
+    assert (changed[0].windows[3600].covered_s, undisturbed[0].windows[3600].covered_s) == (470, 600)
+    assert changed[0].windows[3600].rate == pytest.approx(2)
+
+
 def test_a_watermark_at_the_end_of_time_is_survived():
     state, agent = fresh()
     assert len(apply_all(state, [agent.message(steady(10), watermark=253_402_300_800_000_000)])) == 720

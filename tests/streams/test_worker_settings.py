@@ -12,6 +12,7 @@ from collector.schema.codec import Batch, columns_of, decode, encode
 from collector.schema.errors import OperatorError
 from collector.schema.events import Kind, Resource
 from streams.cli import parse
+from streams.processors.settings import AnalysisSettings
 from streams.worker.outbox import Outbox, Parcel
 from streams.worker.records import DeadLetter, format_dead_letter
 from streams.worker.resources import STALE_S, ResourceBoard
@@ -29,6 +30,9 @@ PARCEL = Parcel("t", b"k", b"v")
         ["--kafka", "h:1", "--snapshot-interval-s", "0"],
         ["--kafka", "h:1", "--app-id", "a b"],
         ["--kafka", "h:1", "--burst-threshold", "1"],
+        ["--kafka", "h:1", "--windows", "15"],
+        ["--kafka", "h:1", "--lateness-s", "1"],
+        ["--kafka", "h:1", "--series-max", "-1"],
         ["--kafka", "h:1", "--failure-budget", "2%"],
         ["--kafka", "h:1", "--failure-budget", "0.9"],
         ["--kafka", "h:1", "--failure-budget", "=0.1"],
@@ -42,6 +46,16 @@ def test_an_impossible_setting_is_the_operators_to_mend(options):
 
 def test_several_brokers_are_one_setting():
     assert parse(["--kafka", "a:1, b:2"]).servers == ["a:1", "b:2"]
+
+
+def test_the_analysis_is_chosen_on_the_command_line():
+    given = ["--windows", "300,10,60", "--hold-s", "5", "--lateness-s", "90", "--gaps-min", "50", "--bins-min", "20"]
+    settings = parse(["--kafka", "h:1", *given, "--classes-max", "7", "--series-max", "900"])
+    analysis = settings.analysis
+    assert analysis.windows_s == (10, 60, 300)
+    assert (analysis.hold_s, analysis.lateness_s, analysis.gaps_min, analysis.bins_min) == (5, 90, 50, 20)
+    assert (analysis.classes_max, settings.series_max) == (7, 900)
+    assert parse(["--kafka", "h:1"]).analysis == AnalysisSettings()
 
 
 def test_failure_budgets_are_for_all_or_for_one_and_the_last_word_counts():
