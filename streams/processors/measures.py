@@ -1,0 +1,89 @@
+"""What is observed of each completed request: tokens and latencies, as buckets of a log sketch. Pure.
+
+The names follow OpenTelemetry's conventions for generative AI servers. Request tokens are those of every completed
+request; response tokens and latencies only of those that ended ok: an error sent back at once, or a cancelled
+stream, says nothing about how long an answer takes, and failures have numbers of their own. What is not known is
+left out, never taken as 0.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.stats.log_sketch import buckets
+
+Ints = NDArray[np.int64]
+
+MEASURES = (
+    "request_tokens",
+    "response_tokens",
+    "time_to_first_token_s",
+    "request_duration_s",
+    "time_per_output_token_s",
+)
+_TIMES = 2  # from here on measures are times
+_PER_TOKEN = 4  # no whole number of microseconds
+
+
+class Completed(NamedTuple):
+    """Completed requests, an array per field.
+
+    Attributes:
+        column: the request's class; ``ok`` whether it ended ok; ``fresh`` whether windows still take it.
+        submitted: when it was submitted (us), ``first_token`` gave its first token, ``ended`` ended; -1: not known.
+        request_tokens: its tokens, ``response_tokens`` those of the answer; -1: not known.
+    """
+
+    column: NDArray[np.intp]
+    ok: NDArray[np.bool_]
+    fresh: NDArray[np.bool_]
+    submitted: Ints
+    first_token: Ints
+    ended: Ints
+    request_tokens: Ints
+    response_tokens: Ints
+
+    @property
+    def at(self) -> Ints:
+        """When each request counts (us): at its end, or its submission where that is all that is known."""
+        return np.where(self.ended < 0, self.submitted, self.ended)
+
+
+class Observed(NamedTuple):
+    """The values of some requests, flat: value i is that of ``MEASURES[measure[i]]`` of request ``event[i]``.
+
+    Attributes:
+        bucket: each value's bucket; tokens, or seconds.
+        sums: sum of the values per measure, in tokens or whole us; 0 for the time per output token.
+        negative: requests with a time before one that must come first; their latencies are left out.
+    """
+
+    measure: NDArray[np.intp]
+    event: NDArray[np.intp]
+    bucket: Ints
+    sums: tuple[int, ...]
+    negative: int
+
+
+def observe(completed: Completed) -> Observed:
+    """Return what ``completed`` show."""
+    _, ok, _, submitted, first, ended, request_tokens, response_tokens = completed
+    size = len(ok)
+    started, over = first >= 0, ended >= 0
+    both = started & over
+    wait, took, told = first - submitted, ended - submitted, ended - first
+    values = np.stack([request_tokens, response_tokens, wait, took, told])
+    backwards = (started & (wait < 0)) | (over & (took < 0)) | (both & (told < 0))
+    good = ok & ~backwards
+    known = np.stack([request_tokens >= 0, ok & (response_tokens >= 0), good, good, good])
+    known[_TIMES:] &= [started, over, both & (response_tokens > 1)]
+    sums = np.where(known, values, 0).sum(axis=1).tolist()
+    place = np.flatnonzero(known)
+    measure = np.repeat(np.arange(len(MEASURES)), np.count_nonzero(known, axis=1))
+    event = place - measure * size
+    scaled = values.ravel()[place].astype(np.float64)
+    times, ratios = np.searchsorted(measure, [_TIMES, _PER_TOKEN])
+    scaled[times:] /= 1e6
+    scaled[ratios:] /= response_tokens[event[ratios:]] - 1
+    return Observed(measure, event, buckets(scaled), (*sums[:_PER_TOKEN], 0), int(np.count_nonzero(backwards)))
