@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from streams.processors.count_panes import CountSums
 from streams.processors.failure_reasons import ByColumn
+from streams.processors.percentiles import Percentiles
 from streams.stats.gap_panes import GapSums
 from streams.stats.sparse_panes import CellSums
 
@@ -15,6 +16,7 @@ class WindowSums(NamedTuple):
     counts: CountSums
     gaps: GapSums
     reasons: ByColumn
+    percentiles: Mapping[int, Percentiles]  # by column; nothing for a column without values
 
 
 class ColumnSums(NamedTuple):
@@ -32,6 +34,7 @@ class ColumnSums(NamedTuple):
     last_gap: int
     seconds: CellSums | None
     reasons: Mapping[str, int]
+    percentiles: Percentiles
 
 
 def column_sums(sums: WindowSums, used: int) -> list[ColumnSums]:
@@ -51,6 +54,7 @@ def column_sums(sums: WindowSums, used: int) -> list[ColumnSums]:
             last_gap=last_gaps[column],
             seconds=gaps.seconds,
             reasons=sums.reasons.get(column, {}),
+            percentiles=sums.percentiles.get(column, {}),
         )
         for column in range(used)
     ]

@@ -20,16 +20,6 @@ def numbers(batch: Batch, name: str, *, absent: int = 0) -> NDArray[np.int64]:
     return _integers(values_of(values), absent)
 
 
-def endings(batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return when each completion ended (``ended_at``, else ``submitted_at``) and how long it took, both in us.
-
-    The duration is -1 where it is not known: no ``ended_at``, or one before the submission.
-    """
-    submitted = numbers(batch, "submitted_at")
-    ended = numbers(batch, "ended_at", absent=-1)
-    return np.where(ended < 0, submitted, ended), np.maximum(ended - submitted, -1)
-
-
 def codes(batch: Batch, name: str) -> tuple[Sequence[str], NDArray[np.intp]]:
     """Return a coded column's dictionary and codes; absent values have the code ``len(dictionary)``."""
     column = batch.columns.get(name)

@@ -11,6 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from collector.schema.batch import Batch
+from collector.schema.events import Outcome
+from streams.processors.columns import codes, numbers
+from streams.processors.count_panes import PER_REQUEST_MAX
 from streams.stats.log_sketch import buckets
 
 Ints = NDArray[np.int64]
@@ -47,7 +51,14 @@ class Completed(NamedTuple):
     @property
     def at(self) -> Ints:
         """When each request counts (us): at its end, or its submission where that is all that is known."""
-        return np.where(self.ended < 0, self.submitted, self.ended)
+        at: Ints = np.where(self.ended < 0, self.submitted, self.ended)
+        return at
+
+    @property
+    def took(self) -> Ints:
+        """How long each took (us); -1 where its end is not known or lies before its submission."""
+        took: Ints = np.maximum(self.ended - self.submitted, -1)
+        return took
 
 
 class Observed(NamedTuple):
@@ -64,6 +75,22 @@ class Observed(NamedTuple):
     bucket: Ints
     sums: tuple[int, ...]
     negative: int
+
+
+def completed_of(batch: Batch, column: NDArray[np.intp]) -> Completed:
+    """Return the completions of ``batch``, all of them fresh; ``column`` is each one's class."""
+    outcomes, outcome = codes(batch, "outcome")
+    return Completed(
+        column=column,
+        ok=outcome == outcomes.index(Outcome.OK) if Outcome.OK in outcomes else np.zeros(batch.n, np.bool_),
+        fresh=np.ones(batch.n, np.bool_),
+        submitted=numbers(batch, "submitted_at"),
+        first_token=numbers(batch, "first_token_at", absent=-1),
+        ended=numbers(batch, "ended_at", absent=-1),
+        # A cap no real request comes near; it keeps the sums of a message exact.
+        request_tokens=np.minimum(numbers(batch, "request_tokens", absent=-1), PER_REQUEST_MAX),
+        response_tokens=np.minimum(numbers(batch, "response_tokens", absent=-1), PER_REQUEST_MAX),
+    )
 
 
 def observe(completed: Completed) -> Observed:

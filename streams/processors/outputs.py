@@ -42,6 +42,10 @@ class WindowStats:
             below 100 completions.
         concurrency: requests in flight on average, by Little's law from the completions.
         request_tokens: tokens of the completions; ``response_tokens`` likewise.
+        percentiles: by measure ("request_tokens", "response_tokens", "time_to_first_token_s", "request_duration_s",
+            "time_per_output_token_s") the "p50", "p90", "p95" and "p99", within 1.1 %; None where a window has too
+            few values for a level. Measures without values are left out; windows longer than
+            ``percentile_window_s_max`` have none.
     """
 
     arrivals: int
@@ -78,6 +82,7 @@ class WindowStats:
     concurrency: float | None
     request_tokens: int
     response_tokens: int
+    percentiles: Mapping[str, Mapping[str, float | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

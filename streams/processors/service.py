@@ -21,17 +21,19 @@ from numpy.typing import NDArray
 from collector.schema.codec import Batch
 from collector.schema.events import Kind
 from streams.processors.bursts import BurstStatus
-from streams.processors.columns import codes, endings, numbers
+from streams.processors.columns import codes, numbers
 from streams.processors.count_panes import PER_REQUEST_MAX
 from streams.processors.demand import Demand, DemandMeter
 from streams.processors.episodes import AnyEpisode, PressureEpisode
 from streams.processors.failure_reasons import reasons_of
 from streams.processors.failures import FailureStatus
 from streams.processors.ledger import Ledger
+from streams.processors.measures import completed_of
 from streams.processors.open_panes import PANE_US, SECOND_US
 from streams.processors.outputs import ALL, WindowRow
 from streams.processors.pressure import Pressure
 from streams.processors.settings import AnalysisSettings
+from streams.processors.sketches import Sketches
 from streams.processors.sources import Sources
 from streams.processors.timeline import Timeline
 from streams.processors.totals import Classes, ClassKey, ClassTotals
@@ -130,13 +132,14 @@ class ServiceState:
         self._counted["future"] += self._timeline.ordered.add(times, columns)
 
     def _add_completions(self, batch: Batch, columns: NDArray[np.intp]) -> None:
-        # A cap no real request comes near; it keeps the sums of a message exact.
-        request_tokens = np.minimum(numbers(batch, "request_tokens"), PER_REQUEST_MAX)
-        response_tokens = np.minimum(numbers(batch, "response_tokens"), PER_REQUEST_MAX)
+        completed = completed_of(batch, columns)
+        request_tokens = np.maximum(completed.request_tokens, 0)
+        response_tokens = np.maximum(completed.response_tokens, 0)
         failed = self._classes.add_completions(batch, columns, (request_tokens, response_tokens))
-        times, took = endings(batch)
+        times, took = completed.at, completed.took
         values: list[NDArray[Any]] = [request_tokens, response_tokens, took >= 0, np.clip(took, 0, PER_REQUEST_MAX)]
         fresh = self._fresh(times)
+        self._timeline.sketches.add(completed if fresh is None else completed._replace(fresh=fresh))
         if failed.any():
             reasons, reason = codes(batch, "reason")
             self._timeline.alarms.reasons.add(times[failed], reasons, reason[failed])
@@ -207,6 +210,11 @@ class ServiceState:
     def demand(self) -> Demand | None:
         """What the service needs of its engines; None before its dispersion is known."""
         return self._demand.demand(self.latest.get((ALL, ALL)), self.burst, self.pressure.capacity)
+
+    @property
+    def sketches(self) -> Sketches:
+        """What is known of tokens and latencies."""
+        return self._timeline.sketches
 
     @property
     def ledger(self) -> Ledger:

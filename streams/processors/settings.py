@@ -29,6 +29,7 @@ class AnalysisSettings:
         replica_capacity: requests per second one engine can finish, by service, where the operator knows better
             than what is measured.
         demand_quantile: share of 10-s intervals whose arrivals the wanted replicas can serve.
+        percentile_window_s_max: windows up to this long have percentiles of tokens and latencies; 0 for none.
         classes_max: model x log_type combinations kept apart per service; later ones count as "other".
     """
 
@@ -44,6 +45,7 @@ class AnalysisSettings:
     failure_budgets: Mapping[str, float] = field(default_factory=dict)
     replica_capacity: Mapping[str, float] = field(default_factory=dict)
     demand_quantile: float = 0.99
+    percentile_window_s_max: int = 300
     classes_max: int = 50
 
     def __post_init__(self) -> None:
@@ -58,6 +60,8 @@ class AnalysisSettings:
             raise OperatorError("gates are too low: gaps_min must be at least 3, bins_min at least 2")
         if self.burst_threshold <= 2 or self.burst_tolerance < 0 or self.burst_warmup_s < 0:
             raise OperatorError("burst_threshold must exceed 2 (a burst ends below 2); others must not be < 0")
+        if self.percentile_window_s_max < 0:
+            raise OperatorError("percentile_window_s_max must be at least 0 s (0: no percentiles)")
         if self.classes_max < 1:
             raise OperatorError("classes_max must be at least 1")
         self._check_demand()

@@ -25,6 +25,7 @@ from streams.processors.ordered import OrderedArrivals
 from streams.processors.outputs import WindowRow, WindowStats
 from streams.processors.pressure import Pressure
 from streams.processors.settings import PANE_S, AnalysisSettings
+from streams.processors.sketches import Sketches
 from streams.processors.totals import ClassKey
 from streams.processors.windows import rows_at
 from streams.stats.gap_panes import GapPanes
@@ -38,6 +39,7 @@ class Timeline:
 
     Attributes:
         counts: the counting path; ``ordered`` the ordered one; ``reasons`` why requests failed.
+        sketches: tokens and latencies of what ended.
         alarms: the detectors of bursts and failures; ``pressure`` what the engines' readings say.
         latest: the rows of the newest boundary, by class; empty while the longest window is.
     """
@@ -51,6 +53,8 @@ class Timeline:
         self.latest: dict[ClassKey, WindowRow] = {}
         self.pressure = Pressure(service)
         self.alarms = Alarms(service, settings, TenSecondScore(service, settings), engines=self.pressure)
+        limit = settings.percentile_window_s_max
+        self.sketches = Sketches([window_s // PANE_S for window_s in settings.windows_s if window_s <= limit])
         self._build(_COLUMNS_MIN)
 
     def _build(self, columns: int) -> None:
@@ -82,6 +86,7 @@ class Timeline:
         self.ordered.drop_from(pane * PANE_US)
         self.alarms.reasons.drop_from(pane * PANE_S)
         self.reasons.drop_from(pane)
+        self.sketches.drop_from(pane)
         return events
 
     def advance(
@@ -106,6 +111,7 @@ class Timeline:
         """Forget everything about event time; return the ends of what was on, and how many pending events went."""
         pending = self.counts.unclosed()
         self._build(self._width)
+        self.sketches.start_over()
         self._watched = 0
         self.latest = {}
         return [*self.alarms.start_over(), *self.pressure.start_over()], pending
@@ -125,7 +131,9 @@ class Timeline:
         gaps = self.ordered.gaps.sums(pane + 1, self._lengths)
         counts = self.counts.sums(pane + 1, self._lengths)
         reasons = self.reasons.sums(pane + 1)
-        sums = [WindowSums(*parts) for parts in zip(counts, gaps, reasons, strict=True)]
+        percentiles = self.sketches.percentiles(pane + 1)
+        percentiles += [{}] * (len(self._lengths) - len(percentiles))
+        sums = [WindowSums(*parts) for parts in zip(counts, gaps, reasons, percentiles, strict=True)]
         rows = list(rows_at(end, classes, sums, service=self._service, settings=self._settings))
         self.latest = {(row.model, row.log_type): row for row in rows}
         return rows
@@ -173,6 +181,7 @@ class Timeline:
         """Return the state of the first ``used`` columns as plain values and arrays."""
         counts, count_arrays = self.counts.dump(used)
         gaps_first, gap_arrays = self.ordered.dump(used)
+        sketches, sketch_arrays = self.sketches.dump()
         facts = {
             "watched": self._watched,
             "bursts": self.alarms.bursts.dump(),
@@ -181,9 +190,10 @@ class Timeline:
             "latest": list(self.latest.values()),
             "counts": counts,
             "gaps_first": gaps_first,
+            "sketches": sketches,
             "width": self._width,
         }
-        return facts, count_arrays | gap_arrays | self.reasons.dump()
+        return facts, count_arrays | gap_arrays | self.reasons.dump() | sketch_arrays
 
     def load(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Take over what ``dump`` gave. Raises ``LookupError``, ``TypeError``, ``ValueError``, ``AttributeError``."""
@@ -195,6 +205,7 @@ class Timeline:
         self.counts.load(facts["counts"], arrays)
         self.ordered.load(facts["gaps_first"], arrays)
         self.reasons.load(arrays)
+        self.sketches.load(facts["sketches"], arrays)
         for row in facts["latest"]:
             windows = {int(w): WindowStats(**stats) for w, stats in row.pop("windows").items()}
             known = WindowRow(**row, windows=windows)

@@ -71,6 +71,7 @@ def window_stats(sums: ColumnSums, settings: AnalysisSettings) -> WindowStats:
         concurrency=ended.concurrency,
         request_tokens=counts[REQUEST_TOKENS],
         response_tokens=counts[RESPONSE_TOKENS],
+        percentiles=sums.percentiles,
     )
 
 

@@ -11,7 +11,8 @@ from collector.schema.codec import Batch, Coded, Encoding, columns_of, decode, e
 from collector.schema.columns import COLUMNS, ColumnType
 from collector.schema.events import Kind
 from streams.capture.segments import SegmentBuilder, SegmentName, read_segment
-from streams.processors.columns import codes, endings, numbers
+from streams.processors.columns import codes, numbers
+from streams.processors.measures import completed_of
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
 from tests.support.events import arrival, batches
@@ -36,7 +37,8 @@ def test_arrays_hold_the_columns_values_whichever_body_they_came_in(made):
             elif spec.type is ColumnType.CODED:
                 assert wanted == texts(*codes(again, spec.name))
         if batch.kind is Kind.COMPLETION and rows:
-            ended, took = endings(again)
+            completed = completed_of(again, np.zeros(again.n, np.intp))
+            ended, took = completed.at, completed.took
             known = [r.ended_at is not None and r.ended_at >= r.submitted_at for r in rows]
             assert [r.submitted_at if r.ended_at is None else r.ended_at for r in rows] == ended.tolist()
             assert [r.ended_at - r.submitted_at if k else -1 for r, k in zip(rows, known, strict=True)] == took.tolist()

@@ -19,7 +19,7 @@ TENTH = SECOND // 10
 PANE = 10 * SECOND
 DIGITS = 50
 Z_95 = 1.959963984540054
-ELSEWHERE: set[str] = set()  # numbers with a brute force of their own
+ELSEWHERE = {"percentiles"}  # numbers with a brute force of their own (test_percentiles_laws.py)
 # of windows whose stamps are cut to whole seconds (test_whole_seconds.py)
 OF_WHOLE_SECONDS = ("cv", "gamma_shape", "gamma_shape_lower", "gamma_shape_upper", "gamma_rate", "gamma_method",
                     "burstiness", "memory", "misfit")  # fmt: skip
