@@ -289,7 +289,7 @@ def test_a_window_message_is_the_wire_contract():
         *("dispersion_1s_lower", "dispersion_1s_upper", "dispersion_10s", "allan_100ms", "allan_1s", "allan_10s"),
         *("peak_to_mean", "peak_z", "completions", "failures", "failures_by_reason", "failure_ratio"),
         *("failure_ratio_lower", "failure_ratio_upper", "failure_ratio_jeffreys_lower"),
-        *("failure_ratio_jeffreys_upper", "concurrency", "request_tokens", "response_tokens"),
+        *("failure_ratio_jeffreys_upper", "concurrency", "request_tokens", "response_tokens", "percentiles"),
     }
     assert orjson.loads(orjson.dumps(message)) == message
 
