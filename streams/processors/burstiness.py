@@ -20,7 +20,7 @@ from streams.processors.settings import PANE_S, AnalysisSettings
 from streams.stats.allan import allan_factor
 from streams.stats.burstiness import burstiness
 from streams.stats.cv import squared_cv
-from streams.stats.dispersion import dispersion_interval, index_of_dispersion
+from streams.stats.dispersion import bins_are_independent, dispersion_interval, index_of_dispersion
 from streams.stats.gamma import moment
 from streams.stats.gamma_fit import (
     MOMENT_RATE_MAX,
@@ -122,13 +122,15 @@ def bin_numbers(sums: ColumnSums, settings: AnalysisSettings) -> Bins:
     arrivals, seconds = counts[ARRIVALS], panes * PANE_S
     by_1s, by_10s = seconds >= settings.bins_min, panes >= settings.bins_min
     dispersion_1s = index_of_dispersion(seconds, arrivals, counts[SQUARES_1S]) if by_1s else None
+    allan_1s = allan_factor(seconds, arrivals, counts[STEPS_1S]) if by_1s else None
     interval, fine, allan_fine, surprise = None, None, None, None
     if tenths is not None:
         if seconds * 10 >= settings.bins_min:
             fine = index_of_dispersion(seconds * 10, arrivals, tenths[SQUARES_100MS])
             allan_fine = allan_factor(seconds * 10, arrivals, tenths[STEPS_100MS])
-        if dispersion_1s is not None:
-            interval = dispersion_interval(dispersion_1s, seconds, arrivals)
+        if dispersion_1s is not None and allan_1s is not None:
+            if bins_are_independent(dispersion_1s, allan_1s, seconds):
+                interval = dispersion_interval(dispersion_1s, seconds, arrivals)
             surprise = peak_z(seconds, arrivals, counts[PEAK_1S])
     return Bins(
         dispersion_100ms=fine,
@@ -136,7 +138,7 @@ def bin_numbers(sums: ColumnSums, settings: AnalysisSettings) -> Bins:
         interval_1s=interval or (None, None),
         dispersion_10s=index_of_dispersion(panes, arrivals, counts[SQUARES_10S]) if by_10s else None,
         allan_100ms=allan_fine,
-        allan_1s=allan_factor(seconds, arrivals, counts[STEPS_1S]) if by_1s else None,
+        allan_1s=allan_1s,
         allan_10s=allan_factor(panes, arrivals, counts[STEPS_10S]) if by_10s else None,
         peak_to_mean=peak_to_mean(seconds, arrivals, counts[PEAK_1S]) if by_1s else None,
         peak_z=surprise,

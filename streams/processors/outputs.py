@@ -31,7 +31,8 @@ class WindowStats:
         memory: M, correlation of neighbouring gaps: about 0 if each is drawn afresh, above 0 for bursty episodes.
         misfit: ln(shape by moments / shape by likelihood), about 0 for Gamma gaps; only with "ye_chen".
         dispersion_100ms: index of dispersion of counts in 0.1-s bins (1 for Poisson), of the total only; ``_1s``
-            and ``_10s`` in longer ones; ``dispersion_1s_lower`` and ``_upper``: its 95 % bounds, total only.
+            and ``_10s`` in longer ones; ``dispersion_1s_lower`` and ``_upper``: its 95 % bounds, total only, and
+            only where neighbouring seconds are independent.
         allan_100ms: Allan factor of the same counts (1 for Poisson, drift or not), total only; ``_1s``, ``_10s``.
         peak_to_mean: greatest count of a second over the mean one; ``peak_z`` how surprising it is in Poisson
             traffic, as a standard normal deviate (total only).

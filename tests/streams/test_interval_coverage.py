@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from streams.stats.cv import squared_cv
-from streams.stats.dispersion import dispersion_interval, index_of_dispersion, shape_of_dispersion
+from streams.stats.dispersion import bins_are_independent, dispersion_interval, index_of_dispersion, shape_of_dispersion
 from streams.stats.gamma import moment, moment_interval, shape_interval, ye_chen
 from streams.stats.jeffreys import jeffreys_bounds
 from streams.stats.triangular import whole_gap_shape
@@ -99,6 +99,22 @@ def test_the_classic_dispersion_interval_would_not():
     low, high = stats.chi2.ppf([0.025, 0.975], 59) / 59
     index = counts.var(1, ddof=1) / counts.mean(1)
     assert ((index / high <= 4) & (index / low >= 4)).mean() < 0.85
+
+
+@pytest.mark.parametrize(("low", "high", "kept"), [(5.0, 5.0, 0.97), (4.5, 5.5, 0.5), (1.0, 5.0, 0.0)])
+def test_no_interval_is_claimed_where_the_rate_keeps_a_level_for_many_bins(low, high, kept):
+    """Poisson counts whose rate changes every 100 s on average: what is still claimed holds."""
+    rng = np.random.default_rng(10)
+    levels = (rng.random((1000, 1300)) < 0.01).cumsum(1) + rng.integers(0, 2, (1000, 1))
+    counts = rng.poisson(np.where(levels % 2 == 1, high, low))[:, :300]
+    allan = (np.diff(counts) ** 2).mean(1) / 2 / counts.mean(1)
+    index = counts.var(1, ddof=1) / counts.mean(1)
+    sure = [bins_are_independent(*pair, 300) for pair in zip(index.tolist(), allan.tolist(), strict=True)]
+    assert kept <= np.mean(sure) <= kept + 0.45 * (kept < 0.9) + 0.03
+    if kept:
+        mean = (low + high) / 2
+        truth = 1 + ((high - low) / 2) ** 2 / mean
+        check(dispersions(counts[sure]), truth, low=0.93, high=0.97)
 
 
 @pytest.mark.parametrize(("shape", "rate"), [(0.25, 10.0), (0.5, 10.0), (1.0, 6.0), (2.0, 20.0)])

@@ -184,7 +184,9 @@ class Stream:
         pane, allan_pane, _, _ = self.bins[PANE].window(start, end, bins_min)
         bounds, z = (None, None), None
         if self.total and facts is not None:
-            bounds, z = interval_of_index(second, *facts[:2]), surprise(*facts)
+            z = surprise(*facts)
+            if (1 - allan_second / second if second else 0) * math.sqrt(facts[0]) <= ndtri(0.99):
+                bounds = interval_of_index(second, *facts[:2])
         return {
             "dispersion_100ms": fine,
             "dispersion_1s": second,
