@@ -170,6 +170,7 @@ def _new_app(settings: WorkerSettings, guards: Guards) -> Any:  # noqa: ANN401 -
         stream_recovery_delay=0.0,
         stream_wait_empty=False,  # messages are never acked in Faust's sense: it would wait for ever
         producer_linger=0.02,
+        producer_max_batch_size=1 << 20,  # a batch a round trip: with 16 KB, two rows at a time went out
         producer_max_request_size=MESSAGE_BYTES_MAX + (1 << 20),
         **({"TableManager": OrderedTables} if guards.seek_first else {}),
     )

@@ -30,13 +30,19 @@ class WorkerProcess:
     """One worker; ``url`` is its /metrics."""
 
     process: subprocess.Popen[str]
-    url: str
     log: Path
-    ready_s: float
+    started_s: float
+    url: str = ""
+    ready_s: float = 0.0
 
     @classmethod
     def start(cls, kafka: str, app_id: str, log: Path, *options: str, command: Sequence[str] = ()) -> "WorkerProcess":
         """Return a worker that is ready."""
+        return cls.spawn(kafka, app_id, log, *options, command=command).await_ready()
+
+    @classmethod
+    def spawn(cls, kafka: str, app_id: str, log: Path, *options: str, command: Sequence[str] = ()) -> "WorkerProcess":
+        """Return a worker that has just been started."""
         command = command or [sys.executable, "-m", "burstwatch", "worker"]
         started = time.monotonic()
         with log.open("ab") as errors:
@@ -47,10 +53,16 @@ class WorkerProcess:
                 text=True,
                 cwd=Path(__file__).parents[2],
             )
-        line = process.stdout.readline() if process.stdout else ""
-        if not line:
-            raise RuntimeError(f"the worker did not start ({process.wait(20)}):\n{log.read_text()[-3000:]}")
-        return cls(process, json.loads(line)["metrics_url"], log, time.monotonic() - started)
+        return cls(process, log, started)
+
+    def await_ready(self) -> "WorkerProcess":
+        """Wait for the readiness line."""
+        line = self.process.stdout.readline() if self.process.stdout and not self.url else ""
+        if line:
+            self.url, self.ready_s = json.loads(line)["metrics_url"], time.monotonic() - self.started_s
+        if not self.url:
+            raise RuntimeError(f"the worker did not start ({self.process.wait(20)}):\n{self.log.read_text()[-3000:]}")
+        return self
 
     def kill(self) -> None:
         self.process.kill()
