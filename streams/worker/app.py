@@ -122,6 +122,7 @@ class StreamWorker:
         for tp in self.app.consumer.assignment():
             if tp.topic == REQUESTS:
                 self.flow.own(tp.partition, changelog)
+                await asyncio.sleep(0)  # a thousand services take seconds: /metrics and the heartbeat in between
 
     async def _on_revoked(self, _app: Any, revoked: set[TP], **_kwargs: Any) -> None:  # noqa: ANN401 - faust's
         for tp in revoked:
@@ -162,8 +163,8 @@ def _new_app(settings: WorkerSettings, guards: Guards) -> Any:  # noqa: ANN401 -
         topic_disable_leader=True,
         topic_replication_factor=1,
         consumer_auto_offset_reset="earliest",
-        broker_session_timeout=10.0,
-        broker_heartbeat_interval=2.0,
+        broker_session_timeout=6.0,  # Kafka's least: after a kill -9 the next worker waits so long for the partitions
+        broker_heartbeat_interval=1.5,
         broker_max_poll_records=100,
         consumer_max_fetch_size=4 << 20,
         stream_buffer_maxsize=32,  # messages are batches of up to a megabyte: few are enough, many fill the memory

@@ -14,6 +14,7 @@ import pytest
 from collector.schema.codec import decode, encode
 from collector.schema.topics import EPISODES, WINDOWS
 from tests.support.broker import RunningBroker, embedded_broker
+from tests.support.service_messages import SECOND, START, Agent, arrival
 from tests.support.worker_process import Page, WorkerProcess, counters, ends, interleaved, produce, read_json
 from tests.support.worker_process import service_traffic as traffic_of
 
@@ -56,12 +57,12 @@ class Fleet:
         self.kafka, self.run, self.folder = kafka, run, folder
         self.workers: list[WorkerProcess] = []
         self.count = 0
+        self.options: tuple[str, ...] = ("--snapshot-interval-s", "0.3")
 
     def join(self) -> None:
         self.count += 1
-        options = ("--snapshot-interval-s", "0.3")
         log = self.folder / f"worker-{self.count}.log"
-        self.workers.append(WorkerProcess.spawn(self.kafka, self.run, log, *options))
+        self.workers.append(WorkerProcess.spawn(self.kafka, self.run, log, *self.options))
 
     def kill(self, rng: random.Random) -> None:
         self.workers.pop(rng.randrange(len(self.workers))).kill()
@@ -69,14 +70,18 @@ class Fleet:
     def leave(self, rng: random.Random) -> None:
         self.workers.pop(rng.randrange(len(self.workers))).stop()
 
-    def outcome(self) -> tuple[Page, dict, dict]:
-        """Counters, rows and episodes by id, names of the run taken off, when everything is read and safe."""
+    def settle(self) -> None:
+        """Wait until everything is read and safe."""
         for worker in self.workers:
             worker.await_ready()
         wanted, deadline = ends(self.kafka), time.monotonic() + 120
         while any(self._offsets().get(p, 0) < end for p, end in wanted.items()):
             assert time.monotonic() < deadline, f"at {self._offsets()}, wanted {wanted}\n{self.logs()}"
             time.sleep(0.2)
+
+    def outcome(self) -> tuple[Page, dict, dict]:
+        """Counters, rows and episodes by id, names of the run taken off, when everything is read and safe."""
+        self.settle()
         pages = [counters(worker.page()) for worker in self.workers]
         merged = {
             (name, labels): value
@@ -205,3 +210,39 @@ def test_poison_in_every_partition_stalls_neither_of_two_workers(undisturbed, ka
     letters = sum(worker.total("burstwatch_dead_letters_total") for worker in fleet.workers)
     assert letters >= 420
     assert sum(worker.total("burstwatch_processor_errors_total") for worker in fleet.workers) == 0
+
+
+def test_two_thousand_services_and_a_kill_in_the_middle_leave_every_event_counted_once(tmp_path):
+    """300 a partition have a state of their own, the others share one; nothing is refused."""
+    agents = [Agent("a", "b", key=f"svc-{i}") for i in range(2000)]
+    log = [
+        (agent.key.encode(), encode(agent.message([arrival(START + turn * SECOND + i)], watermark=START)))
+        for turn in range(3)
+        for i, agent in enumerate(agents)
+    ]
+    with embedded_broker() as broker:
+        fleet = Fleet(broker.bootstrap_servers, "many", tmp_path)
+        fleet.options += ("--services-max", "300")
+        try:
+            fleet.join()
+            fleet.workers[0].await_ready()
+            produce(fleet.kafka, log[:3500])
+            fleet.kill(random.Random(1))
+            produce(fleet.kafka, log[3500:])
+            fleet.join()
+            fleet.settle()
+            (worker,) = fleet.workers
+            found = {
+                dict(labels)["service"]: value
+                for (name, labels), value in worker.page().items()
+                if name == "burstwatch_arrivals_total"
+            }
+            kept = [worker.total("burstwatch_services_kept", partition=str(p)) for p in range(4)]
+            letters = worker.total("burstwatch_dead_letters_total")
+        finally:
+            fleet.end()
+    own = {name: value for name, value in found.items() if name.startswith("svc-")}
+    assert kept == [301] * 4
+    assert (len(own), set(own.values())) == (1200, {3})
+    assert sum(found.values()) == 6000
+    assert letters == 0
