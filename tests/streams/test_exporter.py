@@ -5,6 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector.schema.codec import decode
@@ -139,6 +142,32 @@ def test_openmetrics_is_served_to_who_asks():
     body, content_type = Page(lambda: everything(state)).render("application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
     assert body.endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0"])
+def test_prometheus_reads_exactly_the_samples_that_were_written(accept):
+    """Both formats, by the parsers of prometheus_client: names, types, help, labels, values to the last bit."""
+    samples = everything(service())
+    body, content_type = Page(lambda: samples).render(accept)
+    parse = openmetrics_families if "openmetrics" in content_type else text_string_to_metric_families
+    families = list(parse(body.decode()))
+    read = {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+    written = {(s.name, tuple(sorted(zip(CATALOGUE[s.name].labels, s.labels, strict=True)))): s.value for s in samples}
+    assert read == written
+    for family in families:
+        metric = CATALOGUE[family.samples[0].name]
+        assert (family.type, family.documentation) == (metric.type.value, metric.help)
+
+
+@given(st.lists(st.text(alphabet='ab"\\\n,={} ', max_size=8), min_size=1, max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_no_label_value_breaks_the_page(names):
+    samples = [Sample("burstwatch_burst_active", (name,), i) for i, name in enumerate(names)]
+    last = {sample.labels[0]: sample.value for sample in samples}
+    for accept, parse in (("", text_string_to_metric_families), ("application/openmetrics-text", openmetrics_families)):
+        body, _ = Page(lambda: samples).render(accept)
+        (family,) = parse(body.decode())
+        assert {s.labels["service"]: s.value for s in family.samples} == last
 
 
 def test_any_service_name_the_schema_allows_stays_one_label_value():
