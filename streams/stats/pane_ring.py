@@ -16,7 +16,7 @@ class PaneRing:
 
     def __init__(self, *, fields: int, columns: int, keep: int, dtype: DTypeLike) -> None:
         self.keep = keep
-        self._rows: NDArray[Any] = np.zeros((2 * keep, fields, columns), dtype)
+        self._rows: NDArray[Any] = np.zeros((keep + max(keep // 4, 16), fields, columns), dtype)
         self._base = 0  # the pane of row 0
         self._end = 0  # the pane after the newest row
 
@@ -98,8 +98,9 @@ class PaneRing:
             self._rows[:] = 0
             self._base = end - self.keep
         elif end - self._base > len(self._rows):
-            kept = self._rows[self.first - self._base : self._end - self._base].copy()
-            self._base = self.first
+            low = max(self._base, end - self.keep)
+            kept = self._rows[low - self._base : self._end - self._base].copy()
+            self._base = low
             self._rows[:] = 0
             self._rows[: len(kept)] = kept
         self._end = end
