@@ -102,8 +102,12 @@ BURSTINESS = (
         (*WINDOW, "scale"),
         "Variance over mean of the arrivals counted in bins: 1 for Poisson, more is burstier.",
     ),
-    _gauge("dispersion_index_lower", (*WINDOW, "scale"), "Lower 95 % bound of the index (1-s bins)."),
-    _gauge("dispersion_index_upper", (*WINDOW, "scale"), "Upper 95 % bound of the index (1-s bins)."),
+    _gauge(
+        "dispersion_index_lower",
+        (*WINDOW, "scale"),
+        "Lower 95 % bound of the index (1-s bins), where neighbouring bins are independent.",
+    ),
+    _gauge("dispersion_index_upper", (*WINDOW, "scale"), "Upper 95 % bound of the index (1-s bins), likewise."),
     _gauge(
         "allan_factor",
         (*WINDOW, "scale"),
@@ -121,7 +125,7 @@ BURSTINESS = (
     _gauge(
         "failure_ratio_jeffreys_lower",
         WINDOW,
-        "Lower 95 % bound by Jeffreys: below 100 ended requests of which fewer than 2 % failed.",
+        "Lower 95 % bound by Jeffreys: below 100 ended requests.",
         "ratio",
     ),
     _gauge("failure_ratio_jeffreys_upper", WINDOW, "Upper 95 % bound by Jeffreys, likewise.", "ratio"),
