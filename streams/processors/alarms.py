@@ -58,12 +58,15 @@ class Alarms:
         """
         found: list[AnyEpisode] = []
         while self._next < second and not self.failures.idle:
-            self._step((0,), (0,), (0,), found)
+            self._step(0, 0, 0, found)
         if self._next < second:
             self._note_bursts(self.bursts.feed(second, ()), found)
             self._next = second
-        for i in range(len(arrivals)):
-            self._step(arrivals[i : i + 1], ended[i : i + 1], failed[i : i + 1], found)
+        if self.failures.calm and not any(failed):
+            self._pass(arrivals, ended, found)
+        else:
+            for counts in zip(arrivals, ended, failed, strict=True):
+                self._step(*counts, found)
         return found
 
     def start_over(self) -> list[AnyEpisode]:
@@ -76,25 +79,33 @@ class Alarms:
         self._next = 0
         return found
 
-    def _step(
-        self, arrivals: Sequence[int], ended: Sequence[int], failed: Sequence[int], found: list[AnyEpisode]
-    ) -> None:
+    def _pass(self, arrivals: Sequence[int], ended: Sequence[int], found: list[AnyEpisode]) -> None:
+        """Take seconds in which nothing failed, and nothing did that is still to be attributed."""
+        for second, count in enumerate(arrivals, self._next):
+            self._note_bursts(self.bursts.feed(second, (count,)), found)
+        self.failures.skip(self._next, ended)
+        self._next += len(arrivals)
+        self._tidy_up(self._next)
+
+    def _step(self, arrivals: int, ended: int, failed: int, found: list[AnyEpisode]) -> None:
         second = self._next
         self._next += 1
-        self._note_bursts(self.bursts.feed(second, arrivals), found)
-        if self._recent.active:
-            self._recent.follow(self.bursts.status.rate_10s)
-        reasons = {second: self.reasons.take(second)} if failed[0] else {}
-        found += [self._explained(episode) for episode in self.failures.feed(second, ended, failed, reasons)]
+        self._note_bursts(self.bursts.feed(second, (arrivals,)), found)
+        reasons = self.reasons.take(second) if failed else {}
+        if episodes := self.failures.step(second, ended, failed, reasons):
+            found += [self._explained(episode) for episode in episodes]
         if count := self.failures.failed_at(second - SETTLE_S):
             self.attributed[self._attribution(second - SETTLE_S)] += count
         if second % LONG_S == 0:
             self._tidy_up(second)
 
     def _note_bursts(self, episodes: Sequence[Any], found: list[AnyEpisode]) -> None:
-        for episode in episodes:
-            self._recent.note(episode)
-        found += episodes
+        if episodes:
+            for episode in episodes:
+                self._recent.note(episode)
+            found += episodes
+        if self._recent.active:
+            self._recent.follow(self.bursts.status.rate_10s)
 
     def _attribution(self, second: int) -> str:
         start, end = second * SECOND_US, (second + 1) * SECOND_US

@@ -87,6 +87,9 @@ def test_bursts_fill_the_cache_and_failures_are_seen(tmp_path):
     done = run_cli("up", "--duration", "150", "--out", str(tmp_path), timeout_s=280)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "BURST begins" in done.stdout
+    failures = [line for line in done.stdout.splitlines() if "FAILURE begins" in line]
+    assert failures
+    assert all("in a burst" in line for line in failures)
     kv = [
         float(line.split("kv ")[1].split("%")[0]) for line in done.stdout.splitlines() if "kv " in line and "%" in line
     ]
