@@ -82,9 +82,9 @@ def test_a_second_run_keeps_the_first_ones_files(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(340)
 def test_bursts_fill_the_cache_and_failures_are_seen(tmp_path):
-    done = run_cli("up", "--duration", "150", "--out", str(tmp_path), timeout_s=280)
+    done = run_cli("up", "--duration", "180", "--out", str(tmp_path), timeout_s=320)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "BURST begins" in done.stdout
     failures = [line for line in done.stdout.splitlines() if "FAILURE begins" in line]
