@@ -15,6 +15,7 @@ from streams.stats.polygamma import digamma, tetragamma, trigamma
 
 _LOG_RESOLUTION = log(1e-6)
 _Z_95 = 1.959963984540054
+_HALF_MAX = 20.0  # half an interval's width in logarithms: beyond a factor of 5e8 it says nothing, then overflows
 
 SHAPE_MAX = 1e4  # beyond, the gaps are a clock's ticks and the sums' rounding decides the estimate
 
@@ -83,21 +84,26 @@ def shape_interval(shape: float, gaps: int) -> tuple[float, float] | None:
 
 
 def moment_interval(shape: float, gaps: int) -> tuple[float, float] | None:
-    """Return the 95 % interval of a shape that ``moment`` gave for ``gaps`` gaps; None for fewer than two.
+    """Return the 95 % interval of a shape that ``moment`` gave for ``gaps`` gaps; None if they say nothing of it.
 
     exp(ln a -+ 1.96 sqrt(2 (1 + 1/a)/n)). Covers 94 to 97.5 % for Gamma gaps from 30 gaps and for shapes .1 to 20.
     Not for whole-second stamps: it knows nothing of the bias they bring.
 
     >>> [round(bound, 3) for bound in moment_interval(0.5, 100)]
     [0.309, 0.808]
+    >>> moment_interval(1e-6, 30), moment_interval(0.5, 1)
+    (None, None)
     """
     if gaps < 2:
         return None
     return _around(shape, 2 * (1 + 1 / shape) / gaps)
 
 
-def _around(shape: float, variance: float) -> tuple[float, float]:
-    factor = exp(_Z_95 * sqrt(variance))
+def _around(shape: float, variance: float) -> tuple[float, float] | None:
+    half = _Z_95 * sqrt(variance)
+    if half > _HALF_MAX:
+        return None
+    factor = exp(half)
     return shape / factor, shape * factor
 
 

@@ -276,6 +276,8 @@ def interval_of_shape(shape: float | None, method: str | None, n: int) -> dict:
         return dict.fromkeys(names)
     variance = 1 + shape * polygamma(1, 1 + shape) if method == "ye_chen" else 2 * (1 + 1 / shape)
     half = Z_95 * math.sqrt(variance / n)
+    if half > 20:  # a factor of 5e8
+        return dict.fromkeys(names)
     return dict(zip(names, (float(shape * math.exp(-half)), float(shape * math.exp(half))), strict=True))
 
 
