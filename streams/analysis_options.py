@@ -23,6 +23,11 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
         "--lateness-s": (plain.lateness_s, "S", "seconds behind the watermark within which counts are amended"),
         "--gaps-min": (plain.gaps_min, "N", "gaps a window needs for its CV and Gamma parameters"),
         "--bins-min": (plain.bins_min, "N", "bins a window needs for a dispersion index or an Allan factor"),
+        "--percentile-window-s-max": (
+            plain.percentile_window_s_max,
+            "S",
+            "windows up to this long have percentiles of tokens and latencies",
+        ),
         "--classes-max": (plain.classes_max, "N", 'combinations of model and log type per service; more are "other"'),
     }
     for name, (default, unit, text) in whole.items():
@@ -74,6 +79,7 @@ def analysis_settings(args: argparse.Namespace) -> AnalysisSettings:
         lateness_s=args.lateness_s,
         gaps_min=args.gaps_min,
         bins_min=args.bins_min,
+        percentile_window_s_max=args.percentile_window_s_max,
         classes_max=args.classes_max,
         burst_threshold=args.burst_threshold,
         burst_warmup_s=args.burst_warmup_s,

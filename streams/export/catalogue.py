@@ -15,6 +15,7 @@ class MetricType(StrEnum):
 
     COUNTER = "counter"
     GAUGE = "gauge"
+    HISTOGRAM = "histogram"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,8 @@ LABELS = {
     "mig": "MIG instance, empty without one",
     "state": "used, free, reserved or total",
     "bound": "lower (95 %) or estimate",
-    "quantile": "0.5, 0.9, 0.95, 0.99, 0.999 or that of --demand-quantile",
+    "quantile": "of tokens and latencies 0.5, 0.9, 0.95 and 0.99 (from 100 values on; 0.95 from 20, 0.9 from 10); of "
+    "the demand 0.5, 0.9, 0.95, 0.99, 0.999 or that of --demand-quantile",
     "method": "how the capacity is known: operator (--replica-capacity), saturated (measured while engines were full), "
     "or extrapolated from their KV usage (optimistic); of a Gamma fit ye_chen, moment, triangular or dispersion",
     "error": "class of the exception",
@@ -73,6 +75,10 @@ def _counter(name: str, labels: tuple[str, ...], text: str, unit: str = "") -> M
 
 def _gauge(name: str, labels: tuple[str, ...], text: str, unit: str = "") -> Metric:
     return _metric(MetricType.GAUGE, name, labels, text, unit)
+
+
+def _histogram(name: str, text: str, unit: str) -> Metric:
+    return _metric(MetricType.HISTOGRAM, name, ("service",), text, unit)
 
 
 TRAFFIC = (
@@ -129,6 +135,41 @@ BURSTINESS = (
         "ratio",
     ),
     _gauge("failure_ratio_jeffreys_upper", WINDOW, "Upper 95 % bound by Jeffreys, likewise.", "ratio"),
+)
+
+QUANTILE = (*WINDOW, "quantile")
+
+LATENCIES = (
+    _gauge("request_tokens_quantile", QUANTILE, "Request tokens of ended requests, within 1.1 %.", "tokens"),
+    _gauge("response_tokens_quantile", QUANTILE, "Response tokens of requests that ended ok, within 1.1 %.", "tokens"),
+    _gauge(
+        "time_to_first_token_quantile_seconds",
+        QUANTILE,
+        "Submission to first token, of requests that ended ok, within 1.1 %.",
+        "seconds",
+    ),
+    _gauge(
+        "request_duration_quantile_seconds",
+        QUANTILE,
+        "Submission to end, of requests that ended ok, within 1.1 %.",
+        "seconds",
+    ),
+    _gauge(
+        "time_per_output_token_quantile_seconds",
+        QUANTILE,
+        "First token to end over the tokens after the first, of requests that ended ok, within 1.1 %.",
+        "seconds",
+    ),
+    _histogram("request_tokens", "Request tokens of ended requests, by powers of two.", "tokens"),
+    _histogram("response_tokens", "Response tokens of requests that ended ok, by powers of two.", "tokens"),
+    _histogram("time_to_first_token_seconds", "Submission to first token, of requests that ended ok.", "seconds"),
+    _histogram("request_duration_seconds", "Submission to end, of requests that ended ok.", "seconds"),
+    _counter(
+        "negative_durations_total",
+        ("service",),
+        "Requests whose times contradict each other, e.g. an end before the submission: no latency of theirs counts.",
+        "requests",
+    ),
 )
 
 BURSTS = (
@@ -259,6 +300,7 @@ PIPELINE = (
 GROUPS: dict[str, tuple[Metric, ...]] = {
     "Traffic": TRAFFIC,
     "Burstiness and failures": BURSTINESS,
+    "Tokens and latencies": LATENCIES,
     "Bursts": BURSTS,
     "Failure episodes": FAILURES,
     "Memory pressure": PRESSURE,

@@ -1,4 +1,4 @@
-"""Counters and gauges as exposition text, in Prometheus's format and in OpenMetrics. Pure.
+"""Counters, gauges and histograms as exposition text, in Prometheus's format and in OpenMetrics. Pure.
 
 prometheus_client takes 10 us per series, and a scrape stops everything else in the worker meanwhile; here it is one
 formatting operation per line. A test reads what is written here with prometheus_client's parsers.
@@ -7,8 +7,10 @@ formatting operation per line. A test reads what is written here with prometheus
 from collections.abc import Iterable, Iterator, Mapping
 
 from streams.export.catalogue import Metric, MetricType
+from streams.processors.histograms import Distribution
 
-Values = Mapping[tuple[str, ...], float]  # label values in the metric's order -> value
+Value = float | Distribution
+Values = Mapping[tuple[str, ...], Value]  # label values in the metric's order -> value
 
 
 def exposition(families: Iterable[tuple[Metric, Values]], *, openmetrics: bool) -> bytes:
@@ -33,13 +35,30 @@ def _head(metric: Metric, *, openmetrics: bool) -> Iterator[str]:
 def _lines(metric: Metric, values: Values, escaped: "_Escaped") -> Iterator[str]:
     if not metric.labels:
         for value in values.values():
-            yield f"{metric.name} {float(value)!r}\n"
+            yield from _of("", metric.name, value)
         return
     order = sorted(range(len(metric.labels)), key=lambda i: metric.labels[i])
     inside = ",".join(f'{metric.labels[i]}="%s"' for i in order)
     line = f"{metric.name}{{{inside}}} %r\n"
     for labels, value in values.items():
-        yield line % (*[escaped[labels[i]] for i in order], float(value))
+        texts = tuple(escaped[labels[i]] for i in order)
+        if isinstance(value, Distribution):
+            yield from _of(inside % texts, metric.name, value)
+        else:
+            yield line % (*texts, float(value))
+
+
+def _of(labels: str, name: str, value: Value) -> Iterator[str]:
+    """Write one value below ``labels`` (escaped, perhaps none); a distribution is a line per bound, sum and count."""
+    if not isinstance(value, Distribution):
+        yield f"{name} {float(value)!r}\n"
+        return
+    more, braces = f",{labels}" if labels else "", f"{{{labels}}}" if labels else ""
+    for bound, count in zip(value.bounds, value.counts, strict=True):
+        yield f'{name}_bucket{{le="{bound!r}"{more}}} {float(count)!r}\n'
+    yield f'{name}_bucket{{le="+Inf"{more}}} {float(value.count)!r}\n'
+    yield f"{name}_count{braces} {float(value.count)!r}\n"
+    yield f"{name}_sum{braces} {value.sum!r}\n"
 
 
 class _Escaped(dict[str, str]):

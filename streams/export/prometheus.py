@@ -7,6 +7,7 @@ from prometheus_client.exposition import choose_encoder
 from streams.export.catalogue import CATALOGUE
 from streams.export.exposition import exposition
 from streams.export.samples import Sample
+from streams.processors.histograms import Distribution
 
 Read = Callable[[], Iterable[Sample]]
 
@@ -24,7 +25,7 @@ class Page:
         samples with the same labels the last one counts: a page with both would be refused as a whole.
         """
         _, content_type = choose_encoder(accept)
-        found: dict[str, dict[tuple[str, ...], float]] = {}
+        found: dict[str, dict[tuple[str, ...], float | Distribution]] = {}
         for sample in self._read():
             CATALOGUE[sample.name]
             found.setdefault(sample.name, {})[sample.labels] = sample.value

@@ -9,6 +9,7 @@ from collector.schema.topics import REQUESTS
 from streams.export.catalogue import PREFIX
 from streams.export.tally import Tally
 from streams.processors.clocks import Clock, Verdict
+from streams.processors.histograms import Distribution
 from streams.processors.outputs import ALL
 from streams.processors.service import ServiceState
 from streams.stats.burn_rate import burn_rate
@@ -16,17 +17,25 @@ from streams.stats.burn_rate import burn_rate
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One value of one metric; labels in the catalogue's order."""
+    """One value of one metric (a histogram's is a distribution); labels in the catalogue's order."""
 
     name: str
     labels: tuple[str, ...]
-    value: float
+    value: float | Distribution
 
 
 Counters = tuple[Sample, ...]
 
+# The powers of two each histogram has as bounds: some 17 series each, 67 a service.
+HISTOGRAMS = {
+    "request_tokens": ("request_tokens", range(4, 18)),
+    "response_tokens": ("response_tokens", range(2, 15)),
+    "time_to_first_token_seconds": ("time_to_first_token_s", range(-6, 7)),
+    "request_duration_seconds": ("request_duration_s", range(-4, 11)),
+}
 
-def _sample(name: str, labels: tuple[str, ...], value: float | None) -> Iterator[Sample]:
+
+def _sample(name: str, labels: tuple[str, ...], value: float | Distribution | None) -> Iterator[Sample]:
     if value is not None:
         yield Sample(PREFIX + name, labels, value)
 
@@ -51,6 +60,8 @@ def service_counters(state: ServiceState) -> Counters:
         _sample("pressure_episodes_total", (name,), state.pressure.status.episodes_total),
         _sample("readings_ignored_total", (name,), state.pressure.status.ignored),
         *(_sample("attributed_failures_total", (name, what), n) for what, n in sorted(state.attributed.items())),
+        *(_distribution(state, metric) for metric in HISTOGRAMS),
+        _sample("negative_durations_total", (name,), state.sketches.negative),
         _sample("duplicate_messages_total", (name,), ledger.duplicates),
         _sample("future_events_total", (name,), ledger.future),
         _sample("event_time_set_back_total", (name,), ledger.set_back),
@@ -66,6 +77,12 @@ def service_counters(state: ServiceState) -> Counters:
             _sample("tokens_total", (*labels, "response"), totals.response_tokens),
         ]
     return tuple(chain.from_iterable(samples))
+
+
+def _distribution(state: ServiceState, metric: str) -> Iterator[Sample]:
+    measure, octaves = HISTOGRAMS[metric]
+    found = state.sketches.distribution(measure, octaves)
+    return _sample(metric, (state.service,), found if found.count else None)
 
 
 def service_gauges(state: ServiceState) -> Iterator[Sample]:

@@ -1,9 +1,9 @@
 """Window rows as samples, and how many of them a page takes. Pure.
 
 A service's total shows every number of every window. Its classes show the essential ones of two windows, 1 min and
-20 min (of the longest where neither is among them): all of everything would be ten times the series for hardly more
-to see, and llm.windows has it all. The numbers were worked out when event time passed the windows' end; here they
-are only read.
+20 min (of the longest where neither is among them), and the percentiles of the longest window that has any: all of
+everything would be ten times the series for hardly more to see, and llm.windows has it all. The numbers were worked
+out when event time passed the windows' end; here they are only read.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from streams.export.catalogue import PREFIX
 from streams.export.samples import Sample, window_label
 from streams.processors.outputs import ALL, WindowRow, WindowStats
+from streams.processors.percentiles import LEVELS
 from streams.processors.service import ServiceState
 
 CLASS_WINDOWS_S = (60, 1200)
@@ -49,6 +50,16 @@ OF_TOTAL: Shown = (
 )
 
 
+QUANTILES = {
+    "request_tokens": "request_tokens_quantile",
+    "response_tokens": "response_tokens_quantile",
+    "time_to_first_token_s": "time_to_first_token_quantile_seconds",
+    "request_duration_s": "request_duration_quantile_seconds",
+    "time_per_output_token_s": "time_per_output_token_quantile_seconds",
+}
+_QUANTILE = {level: f"{percent / 100:g}" for level, percent in LEVELS.items()}
+
+
 def window_gauges(state: ServiceState) -> Iterator[Sample]:
     """Return the newest window rows of a service."""
     for row in state.latest.values():
@@ -61,6 +72,7 @@ def _of_total(row: WindowRow) -> Iterator[Sample]:
         yield from _samples(labels, stats, ESSENTIAL + OF_TOTAL)
         if stats.gamma_method is not None:
             yield Sample(f"{PREFIX}gamma_method_info", (*labels, stats.gamma_method), 1)
+        yield from _percentiles(labels, stats)
 
 
 def _of_class(row: WindowRow) -> Iterator[Sample]:
@@ -68,6 +80,17 @@ def _of_class(row: WindowRow) -> Iterator[Sample]:
     for window_s in shown:
         labels = (row.service, row.model, row.log_type, window_label(window_s))
         yield from _samples(labels, row.windows[window_s], ESSENTIAL)
+    sketched = [window_s for window_s, stats in row.windows.items() if stats.percentiles]
+    if sketched:
+        labels = (row.service, row.model, row.log_type, window_label(max(sketched)))
+        yield from _percentiles(labels, row.windows[max(sketched)])
+
+
+def _percentiles(labels: tuple[str, ...], stats: WindowStats) -> Iterator[Sample]:
+    for measure, levels in stats.percentiles.items():
+        for level, value in levels.items():
+            if value is not None:
+                yield Sample(PREFIX + QUANTILES[measure], (*labels, _QUANTILE[level]), value)
 
 
 def _samples(labels: tuple[str, ...], stats: WindowStats, shown: Shown) -> Iterator[Sample]:

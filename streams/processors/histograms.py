@@ -4,7 +4,6 @@ These become Prometheus histograms, from which any window can be worked out late
 histogram is some 18 series, so four of them for each of up to 50 classes would be more than all else together.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +21,8 @@ _ONE = -ZERO // PER_OCTAVE  # the place of values in (1/2, 1]; place 0 is that o
 class Distribution:
     """One measure's values: ``counts[i]`` of them at most ``bounds[i]``, ``count`` in all, and their ``sum``."""
 
-    bounds: Sequence[float]
-    counts: Sequence[int]
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
     count: int
     sum: float
 
@@ -54,8 +53,8 @@ class Histograms:
         upto = np.cumsum(self._counts[place])
         total = self._sums[place]
         return Distribution(
-            bounds=[2.0**k for k in octaves],
-            counts=[int(upto[k + _ONE]) for k in octaves],
+            bounds=tuple(2.0**k for k in octaves),
+            counts=tuple(int(upto[k + _ONE]) for k in octaves),
             count=int(upto[-1]),
             sum=total / 1e6 if measure.endswith("_s") else float(total),
         )
