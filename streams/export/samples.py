@@ -85,6 +85,21 @@ def _distribution(state: ServiceState, metric: str) -> Iterator[Sample]:
     return _sample(metric, (state.service,), found if found.count else None)
 
 
+def series_of(sample: Sample) -> int:
+    """Return how many series a sample is: a histogram has one per bound, and its end, count and sum."""
+    return len(sample.value.bounds) + 3 if isinstance(sample.value, Distribution) else 1
+
+
+def without_histograms(samples: Iterable[Sample], most: int) -> Iterator[Sample]:
+    """Return ``samples``, without the histograms if all of them together are more than ``most`` series.
+
+    All or none: a histogram that comes and goes with the traffic of other services would be no use.
+    """
+    found = list(samples)
+    fit = sum(series_of(sample) for sample in found if isinstance(sample.value, Distribution)) <= most
+    return (sample for sample in found if fit or not isinstance(sample.value, Distribution))
+
+
 def service_gauges(state: ServiceState) -> Iterator[Sample]:
     """Return how the service stands now, windows apart."""
     ledger, burst, name = state.ledger, state.burst, state.service

@@ -23,7 +23,9 @@ from streams.export.samples import (
     clock_samples,
     partition_samples,
     resource_samples,
+    series_of,
     service_gauges,
+    without_histograms,
     worker_samples,
 )
 from streams.export.window_samples import window_samples
@@ -40,12 +42,13 @@ FAUST_STOP_S = 2.0
 def read_samples(flow: Flow, now_s: float, release: str, series_max: int = SERIES_MAX) -> Iterator[Sample]:
     """Return everything the worker shows at this moment.
 
-    Window gauges make up what is left of ``series_max``; the rest is shown in any case.
+    Window gauges make up what is left of ``series_max``; the rest is shown in any case, histograms while they take
+    no more than half of it.
     """
-    shown = list(_all_but_windows(flow, now_s, release))
+    shown = list(without_histograms(_all_but_windows(flow, now_s, release), series_max // 2))
     yield from shown
     states = [s for p in flow.partitions.values() for name, s in p.services.items() if flow.hears(name)]
-    yield from window_samples(states, series_max - len(shown) - 1)
+    yield from window_samples(states, series_max - sum(map(series_of, shown)) - 1)
 
 
 def _all_but_windows(flow: Flow, now_s: float, release: str) -> Iterator[Sample]:

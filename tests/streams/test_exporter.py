@@ -20,13 +20,16 @@ from streams.export.samples import (
     clock_samples,
     partition_samples,
     resource_samples,
+    series_of,
     service_counters,
     service_gauges,
+    without_histograms,
     worker_samples,
 )
 from streams.export.tally import Tally
 from streams.export.window_samples import window_gauges, window_samples
 from streams.processors.clocks import Clocks
+from streams.processors.histograms import Distribution
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
 from tests.support.worker_process import service_traffic
@@ -89,7 +92,12 @@ def test_every_exported_sample_is_declared_and_a_number(batches):
     for sample in everything(service(batches)):
         metric = CATALOGUE[sample.name]
         assert len(sample.labels) == len(metric.labels), sample
-        assert math.isfinite(sample.value), sample
+        numbers = [sample.value]
+        if isinstance(sample.value, Distribution):
+            numbers = [*sample.value.counts, sample.value.count, sample.value.sum]
+            assert numbers[:-1] == sorted(numbers[:-1])
+        assert (metric.type is MetricType.HISTOGRAM) == (len(numbers) > 1)
+        assert all(map(math.isfinite, numbers)), sample
 
 
 def test_an_undeclared_sample_is_an_error_not_a_silent_metric():
@@ -99,7 +107,7 @@ def test_an_undeclared_sample_is_an_error_not_a_silent_metric():
 
 def test_every_declared_metric_of_a_busy_worker_is_on_the_page():
     names = {sample.name for sample in everything(service())}
-    # What needs a GPU's utilisation, an engine's queue, fewer completions, or seconds that do not resemble their
+    # What needs a GPU's utilisation, an engine's queue, first tokens, or seconds that do not resemble their
     # neighbours is not in this state; engines under pressure and the demand on them have a test of their own.
     absent = {
         "attributed_failures_total",
@@ -110,6 +118,9 @@ def test_every_declared_metric_of_a_busy_worker_is_on_the_page():
         "dispersion_index_upper",
         "failure_ratio_jeffreys_lower",
         "failure_ratio_jeffreys_upper",
+        "time_to_first_token_seconds",
+        "time_to_first_token_quantile_seconds",
+        "time_per_output_token_quantile_seconds",
     }
     elsewhere = {metric.name for metric in (*PRESSURE, *SCALING)}
     assert CATALOGUE.keys() - names <= {f"burstwatch_{name}" for name in absent} | elsewhere
@@ -146,6 +157,21 @@ def test_openmetrics_is_served_to_who_asks():
     assert body.endswith(b"# EOF\n")
 
 
+def lines_of(sample: Sample) -> list[tuple[tuple, float]]:
+    """(name, sorted labels) and value of every line the sample must become."""
+    labels = tuple(zip(CATALOGUE[sample.name].labels, sample.labels, strict=True))
+    if not isinstance(sample.value, Distribution):
+        return [((sample.name, tuple(sorted(labels))), sample.value)]
+    bounds = [*map(str, sample.value.bounds), "+Inf"]
+    upto = zip(bounds, [*sample.value.counts, sample.value.count], strict=True)
+    lines = [((f"{sample.name}_bucket", tuple(sorted([*labels, ("le", le)]))), n) for le, n in upto]
+    return [
+        *lines,
+        ((f"{sample.name}_count", labels), sample.value.count),
+        ((f"{sample.name}_sum", labels), sample.value.sum),
+    ]
+
+
 @pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0"])
 def test_prometheus_reads_exactly_the_samples_that_were_written(accept):
     """Both formats, by the parsers of prometheus_client: names, types, help, labels, values to the last bit."""
@@ -154,10 +180,9 @@ def test_prometheus_reads_exactly_the_samples_that_were_written(accept):
     parse = openmetrics_families if "openmetrics" in content_type else text_string_to_metric_families
     families = list(parse(body.decode()))
     read = {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
-    written = {(s.name, tuple(sorted(zip(CATALOGUE[s.name].labels, s.labels, strict=True)))): s.value for s in samples}
-    assert read == written
+    assert read == dict(line for sample in samples for line in lines_of(sample))
     for family in families:
-        metric = CATALOGUE[family.samples[0].name]
+        metric = CATALOGUE[family.samples[0].name.removesuffix("_bucket")]
         assert (family.type, family.documentation) == (metric.type.value, metric.help)
 
 
@@ -189,12 +214,16 @@ def test_the_reference_names_every_metric_and_label():
 def test_a_class_shows_the_essential_numbers_of_two_windows_the_total_all():
     shown = list(window_gauges(service()))
     classes = [s for s in shown if s.labels[1] != "all"]
+    quantiles = [s for s in classes if "_quantile" in s.name]
+    classes = [s for s in classes if s not in quantiles]
     assert {s.labels[3] for s in classes} == {"1m", "20m"}
+    assert {s.labels[3] for s in quantiles} == {"5m"}
     essential = {"request_rate", "interarrival_cv", "gamma_shape", "failure_ratio", "failure_ratio_lower",
                  "failure_ratio_upper", "requests_in_flight"}  # fmt: skip
     assert {s.name for s in classes} == {f"burstwatch_{name}" for name in essential}
     assert {s.labels[3] for s in shown if s.labels[1] == "all"} == {"10s", "1m", "5m", "20m", "1h"}
     assert len(classes) <= 14 * len({s.labels[:3] for s in classes})
+    assert len(quantiles) <= 20 * len({s.labels[:3] for s in classes})
 
 
 def test_with_other_windows_the_classes_show_the_longest():
@@ -204,6 +233,15 @@ def test_with_other_windows_the_classes_show_the_longest():
     shown = list(window_gauges(state))
     assert {s.labels[3] for s in shown if s.labels[1] == "all"} == {"10s", "90s", "2m"}
     assert {s.labels[3] for s in shown if s.labels[1] != "all"} == {"2m"}
+
+
+def test_histograms_are_shown_all_or_none():
+    samples = list(service_counters(service()))
+    shown = [s for s in samples if isinstance(s.value, Distribution)]
+    series = sum(len(lines_of(s)) for s in shown)
+    assert sum(map(series_of, samples)) == series + len(samples) - len(shown)
+    assert list(without_histograms(samples, series)) == samples
+    assert list(without_histograms(samples, series - 1)) == [s for s in samples if s not in shown]
 
 
 def test_above_the_budget_the_least_busy_services_go_first_and_are_counted():
