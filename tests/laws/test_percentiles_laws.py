@@ -191,7 +191,7 @@ def test_more_requests_than_are_collected_at_once_are_all_counted():
     state, agent = ServiceState(SERVICE, SETTINGS), Agent()
     for i in range(7):
         apply_all(state, [agent.message([_plain(1000 * i + j) for j in range(1000)])])
-    assert state.sketches.distribution("request_tokens", range(2)).counts == [0, 7000]
+    assert state.sketches.distribution("request_tokens", range(2)).counts == (0, 7000)
     out = apply_all(state, [agent.message(watermark=START + 20 * SECOND)])
     assert all(math.isclose(v, 2, rel_tol=ERROR) for v in out[0].windows[10].percentiles["request_tokens"].values())
 
@@ -205,7 +205,7 @@ def test_zeros_and_absent_values_are_told_apart():
         for i, tokens in enumerate([0, None, 0, None, 3])
     ]
     out = apply_all(state, [agent.message(rows, watermark=START + 20 * SECOND)])
-    assert state.sketches.distribution("request_tokens", range(3)).counts == [2, 2, 3]
+    assert state.sketches.distribution("request_tokens", range(3)).counts == (2, 2, 3)
     assert out[0].windows[10].percentiles == {
         "request_tokens": {"p50": 0.0, "p90": None, "p95": None, "p99": None},
     }
