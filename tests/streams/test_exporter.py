@@ -118,8 +118,6 @@ def test_every_declared_metric_of_a_busy_worker_is_on_the_page():
         "dispersion_index_upper",
         "failure_ratio_jeffreys_lower",
         "failure_ratio_jeffreys_upper",
-        "dispersion_index_lower",  # only where neighbouring seconds are independent
-        "dispersion_index_upper",
         "time_to_first_token_seconds",
         "time_to_first_token_quantile_seconds",
         "time_per_output_token_quantile_seconds",
