@@ -19,7 +19,7 @@ from streams.worker.ownership import PartitionState, Portion, Seal
 
 log = logging.getLogger(__name__)
 
-SERVICES_AT_ONCE = 8  # encoded before everybody else in the loop has a turn
+SERVICES_AT_ONCE = 4  # encoded before everybody else in the loop has a turn
 ROUND_BYTES = 8 << 20
 
 Partition = PartitionState[ServiceState, Counters]

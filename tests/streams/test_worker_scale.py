@@ -1,7 +1,6 @@
 """Thousands of services: every message is counted somewhere, the state is bounded, rounds stay short."""
 
 import asyncio
-import time
 from dataclasses import replace
 
 import pytest
@@ -188,50 +187,6 @@ def test_a_round_cut_off_in_the_middle_leaves_its_services_to_the_next(monkeypat
 
     kafka = asyncio.run(run())
     assert len(kafka.changelog) == 61
-
-
-@pytest.mark.bench
-@pytest.mark.parametrize("services", [100, 1000, 5000])
-def test_round_times(services):
-    """Snapshot bytes and time per service, the longest stall of the loop; printed, see build/bench for the broker."""
-
-    async def run():
-        kafka = FakeKafka()
-        flow = kafka.flow()
-        flow._kit = replace(flow._kit, services_max=10_000)
-        flow.own(0, {})
-        agents = [Agent(key=f"svc-{i}") for i in range(services)]
-        offset = 0
-        for minute in range(30):
-            for agent in agents:
-                await flow.on_request(message(offset, agent, minute * 60.0, events=20))
-                offset += 1
-        stalls, last = [0.0], time.perf_counter()
-
-        async def watch():
-            nonlocal last
-            while True:
-                await asyncio.sleep(0)
-                now = time.perf_counter()
-                stalls.append(now - last)
-                last = now
-
-        watching = asyncio.ensure_future(watch())
-        began, count = time.perf_counter(), 0
-        while flow.partitions[0].waiting:
-            last = time.perf_counter()
-            await flow.snapshot()
-            count += 1
-        took = time.perf_counter() - began
-        watching.cancel()
-        size = sum(map(len, kafka.changelog.values()))
-        print(
-            f"{services} services: {count} rounds, {took / count:.3f} s a round, {took / services * 1e3:.2f} ms and "
-            f"{size / services:,.0f} B a service, longest stall {max(stalls) * 1e3:.0f} ms, "
-            f"record {len(kafka.changelog[b'p:0'])} B"
-        )
-
-    asyncio.run(run())
 
 
 def test_a_batch_for_another_service_is_still_decoded_as_it_was_sent():
