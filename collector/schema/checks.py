@@ -14,6 +14,10 @@ RATIO_MAX = 100.0  # some engines report a KV usage just above 1 for a moment; f
 NUMBER_MAX = {ColumnType.TIME: TIME_US_MAX, ColumnType.COUNT: COUNT_MAX}
 TOKEN_BYTES = bytes(range(ord("!"), ord("~") + 1))
 _DIGITS = b"0123456789,"
+_NAMES = {  # the columns of a kind, and those of them that a message with events must have
+    kind: (frozenset(spec.name for spec in specs), frozenset(spec.name for spec in specs if not spec.nullable))
+    for kind, specs in COLUMNS.items()
+}
 
 
 def check_envelope(batch: Batch) -> None:
@@ -51,23 +55,22 @@ def check_columns(batch: Batch) -> None:
 
 def check_names(batch: Batch) -> None:
     """Raise ``BadMessage`` unless the batch has the columns its kind must have and no others."""
-    specs = COLUMNS[batch.kind]
-    if unknown := batch.columns.keys() - {spec.name for spec in specs}:
+    known, needed = _NAMES[batch.kind]
+    if unknown := batch.columns.keys() - known:
         raise BadMessage("columns", f"{min(unknown)[:64]!a} is not a column of {batch.kind.value}")
-    for spec in specs:
-        if batch.n and not spec.nullable and spec.name not in batch.columns:
-            raise BadMessage("columns", f"{spec.name} is missing")
+    if batch.n and not needed <= batch.columns.keys():
+        raise BadMessage("columns", f"{min(needed - batch.columns.keys())} is missing")
 
 
 def check_dictionary(spec: Column, texts: Sequence[Any]) -> None:
     """Raise ``BadMessage`` unless ``texts`` may be the dictionary of ``spec``: allowed texts, each once."""
-    if spec.allowed is None:
-        good = not texts or are_tokens(texts)
-    else:
-        good = all(isinstance(text, str) and text in spec.allowed for text in texts)
-    if not good:
+    try:
+        each = set(texts)
+    except TypeError:  # a list among them
+        each = {None}
+    if not (each <= spec.allowed if spec.allowed is not None else not texts or are_tokens(texts)):
         raise BadMessage("value", f"{spec.name} holds a text that is not allowed there")
-    if len(set(texts)) != len(texts):
+    if len(each) != len(texts):
         raise BadMessage("value", f"{spec.name} repeats a dictionary value")
 
 
@@ -80,7 +83,7 @@ def are_tokens(values: Sequence[Any]) -> bool:
     if not joined.isascii() or joined.encode("ascii").translate(None, TOKEN_BYTES):
         return False
     lengths = set(map(len, values))
-    return min(lengths) >= 1 and max(lengths) <= TOKEN_LEN_MAX
+    return 0 not in lengths and max(lengths) <= TOKEN_LEN_MAX
 
 
 def _check_values(spec: Column, values: Coded | Sequence[Any]) -> None:

@@ -19,7 +19,7 @@ and WIDTH alone keep a column in range no value needs a look. Columns without a 
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 from typing import Any
 
@@ -30,14 +30,12 @@ from collector.schema.checks import NUMBER_MAX, TOKEN_BYTES, check_dictionary, c
 from collector.schema.codec_json import batch_of, envelope, parse
 from collector.schema.columns import COLUMNS, TOKEN_LEN_MAX, Column, ColumnType
 from collector.schema.errors import BadMessage
-from collector.schema.events import Kind
 from collector.schema.packed import FLAGS, FORMATS, Flags, Packed, Texts
 
 MAGIC = b"\x89BWC"
 _PREFIX = struct.Struct("<4sI")
-_SPECS = {kind: {spec.name: spec for spec in specs} for kind, specs in COLUMNS.items()}
 _BYTES = bytes(range(256))
-_WIDTHS = (0, *FORMATS)
+_SPAN = {0: 0, **{width: 256**width - 1 for width in FORMATS}}  # what a width can add to its base
 
 Entry = list[Any]
 Written = tuple[Entry, list[bytes]]
@@ -70,11 +68,14 @@ def load(body: bytes) -> Batch:
     columns: dict[str, Coded | Sequence[Any]] = {}
     batch = batch_of(raw, columns)
     buffers.n = batch.n
+    places = _PLACES[batch.kind]
     for entry in raw["columns"]:
-        spec = _spec(batch.kind, entry)
+        spec, size, read = _place(places, entry)
         if spec.name in columns:
             raise BadMessage("columns", f"{spec.name} comes twice")
-        columns[spec.name] = _READERS[spec.type](buffers, spec, entry[1:])
+        if len(entry) != size:
+            raise BadMessage("columns", f"{spec.name} is described by the wrong number of values")
+        columns[spec.name] = read(buffers, spec, entry)
     check_names(batch)
     if buffers.at != len(body):
         raise BadMessage("layout", f"{len(body) - buffers.at} bytes too many")
@@ -162,15 +163,13 @@ class _Buffers:
         return self.body[start:end]
 
 
-def _spec(kind: Kind, entry: object) -> Column:
+def _place(places: "Mapping[str, Place]", entry: object) -> "Place":
     if not isinstance(entry, list) or not entry or not isinstance(entry[0], str):
         raise BadMessage("columns", "each must be a list that begins with a name")
-    spec = _SPECS[kind].get(entry[0])
-    if spec is None:
-        raise BadMessage("columns", f"{entry[0][:64]!a} is not a column of {kind.value}")
-    if len(entry) != (1 if spec.type is ColumnType.FLAG or spec.type is ColumnType.RATIO else 4):
-        raise BadMessage("columns", f"{spec.name} is described by the wrong number of values")
-    return spec
+    place = places.get(entry[0])
+    if place is None:
+        raise BadMessage("columns", f"{entry[0][:64]!a} is not a column of this kind")
+    return place
 
 
 def _bad(spec: Column) -> BadMessage:
@@ -178,21 +177,21 @@ def _bad(spec: Column) -> BadMessage:
 
 
 def _read_numbers(buffers: _Buffers, spec: Column, entry: Entry) -> Packed:
-    width, base, nulls = entry
+    _, width, base, nulls = entry
     most = NUMBER_MAX[spec.type]
-    if not (type(width) is int and width in _WIDTHS and type(nulls) is bool):
+    if not (type(width) is int and width in _SPAN and type(nulls) is bool):
         raise _bad(spec)
     if not is_whole(base, most) or (nulls and not (width and spec.nullable)):
         raise _bad(spec)
     column = Packed(buffers.n, width, base, buffers.take(buffers.n * width), nulls)
-    if base + 256**width - 1 > most:  # else no value can be out of range
+    if base + _SPAN[width] > most:  # else no value can be out of range
         check_range(spec, [value for value in column if value is not None])
     return column
 
 
 def _read_coded(buffers: _Buffers, spec: Column, entry: Entry) -> Coded:
-    width, base, values = entry
-    if not (type(width) is int and width in _WIDTHS and type(base) is int and isinstance(values, list)):
+    _, width, base, values = entry
+    if not (type(width) is int and width in _SPAN and type(base) is int and isinstance(values, list)):
         raise _bad(spec)
     check_dictionary(spec, values)
     room = len(values) - base
@@ -206,12 +205,12 @@ def _below(column: Packed, bound: int) -> bool:
     """True if every stored number is below ``bound``."""
     if column.width == 1 and bound < 256:
         return bound > 0 and not column.data.translate(None, _BYTES[:bound])
-    return 256**column.width <= bound or max(column.stored()) < bound
+    return _SPAN[column.width] < bound or max(column.stored()) < bound
 
 
 def _read_texts(buffers: _Buffers, spec: Column, entry: Entry) -> Texts:
-    width, base, size = entry
-    if not (type(width) is int and width in _WIDTHS and is_whole(base, TOKEN_LEN_MAX) and is_whole(size, 2**32)):
+    _, width, base, size = entry
+    if not (type(width) is int and width in _SPAN and is_whole(base, TOKEN_LEN_MAX) and is_whole(size, 2**32)):
         raise _bad(spec)
     lengths = Packed(buffers.n, width, base, buffers.take(buffers.n * width))
     text = buffers.take(size)
@@ -240,11 +239,15 @@ def _read_ratios(buffers: _Buffers, spec: Column, _entry: Entry) -> list[float |
     return [None if isnan(number) else number for number in numbers]
 
 
-_READERS: dict[ColumnType, Callable[[_Buffers, Column, Entry], Coded | Sequence[Any]]] = {
-    ColumnType.TIME: _read_numbers,
-    ColumnType.COUNT: _read_numbers,
-    ColumnType.RATIO: _read_ratios,
-    ColumnType.FLAG: _read_flags,
-    ColumnType.CODED: _read_coded,
-    ColumnType.UNIQUE: _read_texts,
+Reader = Callable[[_Buffers, Column, Entry], Coded | Sequence[Any]]
+Place = tuple[Column, int, Reader]  # how many values an entry of the column has, and what reads it
+
+_READERS: dict[ColumnType, tuple[int, Reader]] = {
+    ColumnType.TIME: (4, _read_numbers),
+    ColumnType.COUNT: (4, _read_numbers),
+    ColumnType.RATIO: (1, _read_ratios),
+    ColumnType.FLAG: (1, _read_flags),
+    ColumnType.CODED: (4, _read_coded),
+    ColumnType.UNIQUE: (4, _read_texts),
 }
+_PLACES = {kind: {spec.name: (spec, *_READERS[spec.type]) for spec in specs} for kind, specs in COLUMNS.items()}

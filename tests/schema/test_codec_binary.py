@@ -4,7 +4,7 @@ import struct
 
 import orjson
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from collector.schema.codec import Batch, Coded, Encoding, columns_of, decode, encode, encoding_of, events_of
@@ -35,6 +35,7 @@ def sample(**fields) -> Batch:
     )
 
 
+@settings(deadline=None, max_examples=60)
 @given(batches())
 def test_a_batch_comes_back_exactly_whichever_way_it_travels(made):
     batch, rows = made
@@ -69,6 +70,7 @@ def test_any_bytes_behind_the_magic_decode_or_raise_the_one_documented_error(tai
         assert caught.value.reason in BadMessage.REASONS
 
 
+@settings(deadline=None, max_examples=60)
 @given(batches(), st.data())
 def test_a_body_cut_anywhere_or_with_anything_behind_is_refused(made, data):
     body = encode(made[0], BINARY)
@@ -78,6 +80,7 @@ def test_a_body_cut_anywhere_or_with_anything_behind_is_refused(made, data):
             decode(bad)
 
 
+@settings(deadline=None, max_examples=60)
 @given(batches(), st.integers(0, 10_000), st.integers(0, 255))
 def test_a_flipped_byte_decodes_to_something_valid_or_is_refused(made, at, byte):
     body = bytearray(encode(made[0], BINARY))
@@ -96,6 +99,7 @@ NUMBERS = st.sampled_from(
 ODD = NUMBERS | st.booleans() | st.none() | st.text(max_size=5) | st.lists(st.text(max_size=3) | NUMBERS, max_size=3)
 
 
+@settings(deadline=None, max_examples=60)
 @given(batches(), ODD, st.data())
 def test_a_header_that_lies_is_refused_or_means_a_valid_batch(made, value, data):
     header, buffers = parts(encode(made[0], BINARY))
