@@ -45,7 +45,14 @@ fix: venv        ## format and apply safe lint fixes
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: venv      ## benchmarks, with their peers in the same run
+PEERS := build/bench-venv
+
+$(PEERS)/.installed: tests/bench/pipeline/peers.txt
+	@echo "==> creating $(PEERS) for the benchmark's peers (once)"
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --requirement $< && touch $@ || echo "==> no peers: their rows will say so"
+
+bench: venv $(PEERS)/.installed ## benchmarks, with their peers in the same run
 	@$(BIN)/python -m pytest -q -s -m bench tests/bench $(ARGS)
 
 generate: venv   ## rewrite METRICS.md, boards and rules from their sources
