@@ -19,7 +19,7 @@ RATE = 2000.0  # requests a second of event time: how often windows close per ev
 def test_codec_and_analysis_per_event():
     table = Table(
         "codec",
-        "CPU us/event, best of 5; arrivals and completions half and half; binary bodies; x = times orjson.loads of JSON",
+        "CPU us/event, best of 5; arrivals and completions half and half; binary body; x = times orjson.loads of JSON",
     )
     for size in (10, 100, 1000):
         texts = [body for _, body in service_traffic("svc", EVENTS // size // 2, size, rate=RATE)]

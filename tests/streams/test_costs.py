@@ -2,10 +2,13 @@
 
 import cProfile
 from collections.abc import Callable
+from itertools import chain
 
 from collector.schema.codec import Encoding, decode, encode
+from streams.export.engine_samples import engine_gauges
 from streams.export.prometheus import Page
 from streams.export.samples import service_gauges
+from streams.export.window_samples import window_samples
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
 from streams.stats.pane_ring import PaneRing
@@ -57,5 +60,5 @@ def test_a_scrape_works_nothing_out_again(monkeypatch):
     for module in ("streams.processors.timeline.rows_at", "streams.processors.windows.window_stats"):
         monkeypatch.setattr(module, never)
     monkeypatch.setattr(PaneRing, "sums", never)
-    page, _ = Page(lambda: service_gauges(state)).render()
+    page, _ = Page(lambda: chain(service_gauges(state), engine_gauges(state), window_samples([state], 10_000))).render()
     assert b"burstwatch_request_rate" in page
