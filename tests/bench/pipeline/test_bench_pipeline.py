@@ -22,7 +22,7 @@ from kafka import KafkaConsumer, TopicPartition
 from collector.schema.codec import Encoding, decode
 from collector.schema.events import Kind
 from collector.schema.topics import REQUESTS, WINDOWS
-from streams.processors.columns import endings, numbers
+from streams.processors.columns import numbers
 from tests.bench.pipeline.traffic import PANE, SERVICES, Counts, batch_messages, expected, single_messages
 from tests.bench.tables import FOLDER, Table
 from tests.support.broker import create_topic, embedded_broker
@@ -154,7 +154,7 @@ def _floor(kafka: str, wanted: Counts) -> tuple[float, float]:
     for body in _values(kafka, REQUESTS):
         batch = decode(body)
         if batch.n:
-            at = numbers(batch, "submitted_at") if batch.kind is Kind.ARRIVAL else endings(batch)[0]
+            at = numbers(batch, "submitted_at") if batch.kind is Kind.ARRIVAL else numbers(batch, "ended_at")
             panes = at // PANE
             first = int(panes.min())
             for pane, count in enumerate(np.bincount(panes - first).tolist(), first):
