@@ -2,9 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
+from math import inf
 
 from collector.schema.errors import OperatorError
-from streams.processors.settings import AnalysisSettings
+from streams.processors.settings import DETECTORS, AnalysisSettings
+from streams.stats.fleet_threshold import fleet_threshold
 
 
 def add_analysis_options(parser: argparse.ArgumentParser) -> None:
@@ -32,20 +34,7 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
     }
     for name, (default, unit, text) in whole.items():
         add(name, type=int, default=default, metavar=unit, help=text)
-    add(
-        "--burst-threshold",
-        type=float,
-        default=plain.burst_threshold,
-        metavar="Z",
-        help="score at which a burst begins",
-    )
-    add(
-        "--burst-warmup-s",
-        type=int,
-        default=plain.burst_warmup_s,
-        metavar="S",
-        help="seconds of event time before a service can burst",
-    )
+    _add_burst_options(parser.add_argument_group("bursts"), plain)
     add(
         "--failure-budget",
         action="append",
@@ -70,6 +59,46 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_burst_options(group: argparse._ArgumentGroup, plain: AnalysisSettings) -> None:
+    add = group.add_argument
+    add("--detector", choices=DETECTORS, default=plain.detector, help="how bursts are found")
+    add(
+        "--burst-threshold",
+        type=float,
+        default=argparse.SUPPRESS,
+        metavar="Z",
+        help=f"score at which a burst begins (default: {plain.burst_threshold:g}, or what the next two ask for)",
+    )
+    add(
+        "--fleet-services",
+        type=int,
+        default=argparse.SUPPRESS,
+        metavar="K",
+        help="choose the threshold for so many services together (default: 1) ...",
+    )
+    add(
+        "--false-alarms-per-day",
+        type=float,
+        default=argparse.SUPPRESS,
+        metavar="F",
+        help="... and so many false alarms a day from all of them (default: 1)",
+    )
+    add(
+        "--burst-warmup-s",
+        type=int,
+        default=plain.burst_warmup_s,
+        metavar="S",
+        help="seconds of event time before a service can burst",
+    )
+    add(
+        "--burst-profile-days",
+        type=int,
+        default=plain.burst_profile_days,
+        metavar="N",
+        help="days that must be known before a service's time of day (UTC) is expected; 0: never",
+    )
+
+
 def analysis_settings(args: argparse.Namespace) -> AnalysisSettings:
     """Return what the options say. Raises ``OperatorError`` if they contradict each other."""
     default, by_service = _failure_budgets(getattr(args, "failure_budget", []))
@@ -81,8 +110,10 @@ def analysis_settings(args: argparse.Namespace) -> AnalysisSettings:
         bins_min=args.bins_min,
         percentile_window_s_max=args.percentile_window_s_max,
         classes_max=args.classes_max,
-        burst_threshold=args.burst_threshold,
+        detector=args.detector,
+        burst_threshold=_burst_threshold(args),
         burst_warmup_s=args.burst_warmup_s,
+        burst_profile_days=args.burst_profile_days,
         failure_budget_ratio=default,
         failure_budgets=by_service,
         replica_capacity=dict(map(_replica_capacity, getattr(args, "replica_capacity", []))),
@@ -95,6 +126,20 @@ def _windows(text: str) -> tuple[int, ...]:
         return tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError:
         raise argparse.ArgumentTypeError(f"takes seconds separated by commas, e.g. 10,60,300, not {text!r}") from None
+
+
+def _burst_threshold(args: argparse.Namespace) -> float:
+    given: float | None = getattr(args, "burst_threshold", None)
+    services: int | None = getattr(args, "fleet_services", None)
+    per_day: float | None = getattr(args, "false_alarms_per_day", None)
+    if services is None and per_day is None:
+        return AnalysisSettings().burst_threshold if given is None else given
+    if given is not None:
+        raise OperatorError("give either --burst-threshold or --fleet-services and --false-alarms-per-day, not both")
+    services, per_day = 1 if services is None else services, 1.0 if per_day is None else per_day
+    if services < 1 or not 0 < per_day < inf:
+        raise OperatorError("--fleet-services must be at least 1, --false-alarms-per-day a number above 0")
+    return fleet_threshold(services, per_day)
 
 
 def _failure_budgets(given: Sequence[str]) -> tuple[float, dict[str, float]]:

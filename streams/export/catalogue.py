@@ -174,9 +174,14 @@ LATENCIES = (
 
 BURSTS = (
     _gauge("burst_active", ("service",), "1 while a burst lasts, else 0."),
-    _gauge("burst_z", ("service",), "Score of the last 10 s of arrivals against the baseline; a burst starts at 4."),
+    _gauge(
+        "burst_z",
+        ("service",),
+        "Greatest score of the arrivals of the last 1 to 60 s against the baseline; a burst starts at burst_threshold.",
+    ),
+    _gauge("burst_threshold", ("service",), "Score at which a burst starts."),
     _gauge("burst_rate", ("service",), "Requests submitted per second over the last 10 s.", "1/s"),
-    _gauge("burst_baseline_rate", ("service",), "Requests per second expected at this time.", "1/s"),
+    _gauge("burst_baseline_rate", ("service",), "Requests per second expected at this time of day.", "1/s"),
     _counter("burst_episodes_total", ("service",), "Bursts begun."),
 )
 

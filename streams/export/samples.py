@@ -112,6 +112,7 @@ def service_gauges(state: ServiceState) -> Iterator[Sample]:
         yield from _sample("burst_active", (name,), int(burst.active))
         yield from _sample("burst_rate", (name,), burst.rate_10s)
     yield from _sample("burst_z", (name,), burst.z)
+    yield from _sample("burst_threshold", (name,), burst.threshold)
     yield from _sample("burst_baseline_rate", (name,), burst.baseline_rate)
     yield from _failures(state)
 

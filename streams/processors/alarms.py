@@ -152,4 +152,6 @@ class Alarms:
         self.reasons.load(facts["reasons"])
         self._recent.load(facts["recent"])
         self._seen, self._seen_to = PressureEvidence(**facts["seen"]), facts["seen_to"]
+        if not self.bursts.active:  # another burst detector than the one that began it
+            self._recent.close(self._next * SECOND_US)
         self.attributed = Counter(facts["attributed"])

@@ -91,6 +91,11 @@ class RecentBursts:
         if self.active and rate > self._bursts[-1].peak_rate:
             self._bursts[-1] = replace(self._bursts[-1], peak_rate=rate)
 
+    def close(self, end_us: int) -> None:
+        """End the burst that is on: whoever began it will not."""
+        if self.active:
+            self._bursts[-1] = replace(self._bursts[-1], end=end_us)
+
     def forget(self, before_us: int) -> None:
         """Drop those that ended at or before ``before_us``."""
         self._bursts = [burst for burst in self._bursts if burst.end is None or burst.end > before_us]

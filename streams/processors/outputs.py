@@ -112,6 +112,8 @@ class Episode:
         baseline_rate: arrivals per second expected when it was detected.
         peak_rate: greatest rate over 10 s so far; ``peak_z`` the greatest score.
         arrivals: arrivals from onset to end (so far).
+        excess: how many of them are more than the baseline would have brought.
+        window_s: length of the window whose score was greatest when it was detected.
     """
 
     service: str
@@ -123,6 +125,8 @@ class Episode:
     peak_rate: float
     peak_z: float
     arrivals: int
+    excess: float
+    window_s: int
 
 
 _STATS = tuple(field.name for field in fields(WindowStats))

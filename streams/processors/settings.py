@@ -6,6 +6,7 @@ from math import inf
 
 from collector.schema.errors import OperatorError
 
+DETECTORS = ("scanz", "ten-seconds")
 PANE_S = 10
 WINDOW_S_MAX = 3600  # squares of microsecond gaps up to an hour still fit in 64 bits: the sums stay exact
 BUDGET_RATIO_MAX = 0.2  # three times it must still be a ratio, or nothing could ever exceed it
@@ -21,7 +22,8 @@ class AnalysisSettings:
         lateness_s: counts are amended by events this far behind the watermark; older ones only reach totals.
         gaps_min: gaps a window needs before CV and Gamma parameters are given.
         bins_min: bins a window needs before an index of dispersion is given.
-        burst_threshold: z of the 10-s count at which a burst begins (4.0: about 0.02 false alarms a day).
+        detector: "scanz" (windows of 1 to 60 s, time of day) or "ten-seconds" (one window, simple).
+        burst_threshold: score at which a burst begins (4.0: see ``stats.fleet_threshold``).
         burst_warmup_s: no alarm for so long after a service's first event (the baseline is being learned).
         burst_tolerance: relative error of the baseline that is tolerated; sets the smallest burst seen.
         failure_budget_ratio: failures over completions that are allowed, more than 0 and at most 0.2;
@@ -29,6 +31,7 @@ class AnalysisSettings:
         replica_capacity: requests per second one engine can finish, by service, where the operator knows better
             than what is measured.
         demand_quantile: share of 10-s intervals whose arrivals the wanted replicas can serve.
+        burst_profile_days: days that must be known before the time of day is expected; 0: it never is.
         percentile_window_s_max: windows up to this long have percentiles of tokens and latencies; 0 for none.
         classes_max: model x log_type combinations kept apart per service; later ones count as "other".
     """
@@ -38,6 +41,7 @@ class AnalysisSettings:
     lateness_s: int = 60
     gaps_min: int = 30
     bins_min: int = 30
+    detector: str = "scanz"
     burst_threshold: float = 4.0
     burst_warmup_s: int = 300
     burst_tolerance: float = 0.10
@@ -45,6 +49,7 @@ class AnalysisSettings:
     failure_budgets: Mapping[str, float] = field(default_factory=dict)
     replica_capacity: Mapping[str, float] = field(default_factory=dict)
     demand_quantile: float = 0.99
+    burst_profile_days: int = 3
     percentile_window_s_max: int = 300
     classes_max: int = 50
 
@@ -58,8 +63,7 @@ class AnalysisSettings:
             raise OperatorError("lateness must be at least the hold, and the hold at least 0 s")
         if self.gaps_min < 3 or self.bins_min < 2:
             raise OperatorError("gates are too low: gaps_min must be at least 3, bins_min at least 2")
-        if self.burst_threshold <= 2 or self.burst_tolerance < 0 or self.burst_warmup_s < 0:
-            raise OperatorError("burst_threshold must exceed 2 (a burst ends below 2); others must not be < 0")
+        self._check_bursts()
         if self.percentile_window_s_max < 0:
             raise OperatorError("percentile_window_s_max must be at least 0 s (0: no percentiles)")
         if self.classes_max < 1:
@@ -80,3 +84,11 @@ class AnalysisSettings:
     def failure_budget_of(self, service: str) -> float:
         """Return the failure ratio ``service`` is allowed."""
         return self.failure_budgets.get(service, self.failure_budget_ratio)
+
+    def _check_bursts(self) -> None:
+        if self.detector not in DETECTORS:
+            raise OperatorError(f"detector must be one of {', '.join(DETECTORS)}, not {self.detector!r}")
+        if not (2 < self.burst_threshold < inf and 0 <= self.burst_tolerance < inf):
+            raise OperatorError("burst_threshold must exceed 2 (a burst ends below 2), burst_tolerance not be < 0")
+        if self.burst_warmup_s < 0 or not 0 <= self.burst_profile_days <= 7:
+            raise OperatorError("burst_warmup_s must not be < 0, burst_profile_days must be 0 to 7")

@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from streams.processors.alarms import Alarms
-from streams.processors.bursts import TenSecondScore
+from streams.processors.burst_detectors import dump_detector, load_detector, new_detector
 from streams.processors.column_sums import WindowSums
 from streams.processors.count_panes import CountPanes
 from streams.processors.episodes import AnyEpisode, PressureEpisode
@@ -52,7 +52,7 @@ class Timeline:
         self._watched = 0  # the next second to be shown to the detectors
         self.latest: dict[ClassKey, WindowRow] = {}
         self.pressure = Pressure(service)
-        self.alarms = Alarms(service, settings, TenSecondScore(service, settings), engines=self.pressure)
+        self.alarms = Alarms(service, settings, new_detector(service, settings), engines=self.pressure)
         limit = settings.percentile_window_s_max
         self.sketches = Sketches([window_s // PANE_S for window_s in settings.windows_s if window_s <= limit])
         self._build(_COLUMNS_MIN)
@@ -153,7 +153,7 @@ class Timeline:
         found: list[AnyEpisode] = []
         while (second := self.pressure.due(until_s)) is not None:
             found += self._feed(second + 1)
-            found += self.pressure.step(second, during_burst=self.alarms.bursts.status.active)
+            found += self.pressure.step(second, during_burst=self.alarms.bursts.active)
         return found
 
     def judge_overdue(self, *, watched: bool) -> list[PressureEpisode]:
@@ -161,7 +161,7 @@ class Timeline:
         until_s = self.pressure.overdue_s(watched=watched)
         found: list[PressureEpisode] = []
         while (second := self.pressure.due(until_s)) is not None:
-            found += self.pressure.step(second, during_burst=self.alarms.bursts.status.active)
+            found += self.pressure.step(second, during_burst=self.alarms.bursts.active)
         return found
 
     def _feed(self, stop: int) -> list[AnyEpisode]:
@@ -184,7 +184,7 @@ class Timeline:
         sketches, sketch_arrays = self.sketches.dump()
         facts = {
             "watched": self._watched,
-            "bursts": self.alarms.bursts.dump(),
+            "bursts": dump_detector(self.alarms.bursts, self._settings),
             "alarms": self.alarms.dump(),
             "pressure": self.pressure.dump(),
             "latest": list(self.latest.values()),
@@ -198,7 +198,7 @@ class Timeline:
     def load(self, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Take over what ``dump`` gave. Raises ``LookupError``, ``TypeError``, ``ValueError``, ``AttributeError``."""
         self._watched = facts["watched"]
-        self.alarms.bursts.load(facts["bursts"])
+        self.alarms.bursts = load_detector(facts["bursts"], self._service, self._settings)
         self.alarms.load(facts["alarms"])
         self.pressure.load(facts["pressure"])
         self._build(facts["width"])

@@ -17,3 +17,15 @@ def burst_score(count: float, expected: float, dispersion: float, tolerance: flo
     (4.77, 2.754)
     """
     return 2 * (sqrt(count + 0.375) - sqrt(expected + 0.375)) / sqrt(dispersion + tolerance**2 * expected)
+
+
+def burst_count(score: float, expected: float, dispersion: float, tolerance: float) -> float:
+    """Return the count whose ``burst_score`` is ``score`` (not below that of no arrivals at all).
+
+    >>> round(burst_count(4.77, 50, 1.0, 0.1), 2)
+    100.0
+    >>> burst_count(0.0, 50, 1.0, 0.1)
+    50.0
+    """
+    root = sqrt(expected + 0.375) + score / 2 * sqrt(dispersion + tolerance**2 * expected)
+    return root * root - 0.375

@@ -248,7 +248,7 @@ def test_the_detector_sees_each_second_at_the_watermark_without_the_hold():
     message = episode_message(end)
     assert message["id"] == f"{SERVICE}|burst|{at(600)}" == episode_message(onset)["id"]
     assert set(message) == {"v", "id", "kind", "state", "service", "onset", "detected", "end", "baseline_rate",
-                            "peak_rate", "peak_z", "arrivals"}  # fmt: skip
+                            "peak_rate", "peak_z", "arrivals", "excess", "window_s"}  # fmt: skip
     assert orjson.loads(orjson.dumps(message)) == message
 
 
@@ -337,6 +337,11 @@ def test_an_agent_that_never_promises_cannot_fill_the_memory(monkeypatch):
         {"hold_s": 90},
         {"gaps_min": 1},
         {"burst_threshold": 1.0},
+        {"burst_threshold": float("nan")},
+        {"burst_threshold": float("inf")},
+        {"burst_tolerance": float("nan")},
+        {"detector": "guess"},
+        {"burst_profile_days": 8},
         {"classes_max": 0},
     ],
 )

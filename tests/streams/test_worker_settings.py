@@ -37,11 +37,31 @@ PARCEL = Parcel("t", b"k", b"v")
         ["--kafka", "h:1", "--failure-budget", "0.9"],
         ["--kafka", "h:1", "--failure-budget", "=0.1"],
         ["--kafka", "h:1", "--failure-budget", "chat=nan"],
+        ["--kafka", "h:1", "--burst-threshold", "nan"],
+        ["--kafka", "h:1", "--burst-threshold", "inf"],
+        ["--kafka", "h:1", "--fleet-services", "0"],
+        ["--kafka", "h:1", "--false-alarms-per-day", "nan"],
+        ["--kafka", "h:1", "--burst-threshold", "4", "--fleet-services", "9"],
     ],
 )
 def test_an_impossible_setting_is_the_operators_to_mend(options):
     with pytest.raises(OperatorError):
         parse(options)
+
+
+@pytest.mark.parametrize(
+    ("options", "threshold"),
+    [
+        ([], 4.0),
+        (["--burst-threshold", "4.5"], 4.5),
+        (["--fleet-services", "1000"], 4.92),
+        (["--fleet-services", "1000", "--false-alarms-per-day", "10"], 4.51),
+    ],
+)
+def test_the_threshold_is_given_or_follows_from_the_size_of_the_fleet(options, threshold):
+    settings = parse(["--kafka", "h:1", "--detector", "ten-seconds", *options]).analysis
+    assert settings.detector == "ten-seconds"
+    assert settings.burst_threshold == pytest.approx(threshold, abs=0.01)
 
 
 def test_several_brokers_are_one_setting():

@@ -1,4 +1,4 @@
-"""The burst detector: finds what is there within seconds, keeps quiet where nothing is."""
+"""The simple burst detector (one window of 10 s): finds what is there within seconds, keeps quiet where nothing is."""
 
 from math import exp, sqrt
 
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.processors.bursts import TenSecondScore
 from streams.processors.settings import AnalysisSettings
+from streams.processors.ten_seconds import TenSecondScore
 from tests.support.service_messages import SECOND
 
 FIRST = 1_700_000_000
