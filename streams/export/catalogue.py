@@ -254,6 +254,12 @@ RESOURCES = (
     _gauge("engine_requests_waiting", ENGINE, "Requests waiting in the engine's queue.", "requests"),
     _counter("engine_preemptions_total", ENGINE, "Requests the engine preempted, as it counts them.", "requests"),
     _gauge("gpu_memory_bytes", ("node", "gpu", "mig", "state"), "Device memory by state.", "bytes"),
+    _gauge(
+        "gpu_memory_exhaustion_seconds",
+        ("node", "gpu", "mig", "bound"),
+        "Time until the device's memory is used up if it goes on growing as it does; absent while it does not.",
+        "seconds",
+    ),
     _gauge("gpu_utilization_ratio", ("node", "gpu", "mig"), "Part of the time the device was busy.", "ratio"),
 )
 

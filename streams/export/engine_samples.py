@@ -1,7 +1,8 @@
 """What a service's engines are heading for, and what it needs of them, as samples. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from collector.schema.events import Resource
 from streams.export.catalogue import PREFIX
 from streams.export.samples import Sample
 from streams.processors.demand import Demand
@@ -53,3 +54,11 @@ def _demand(service: str, demand: Demand) -> Iterator[Sample]:
         yield _sample("replica_capacity_rate", (service, demand.capacity.method), demand.capacity.rate)
     if demand.replicas is not None:
         yield _sample("replicas_wanted", (service,), demand.replicas)
+
+
+def device_samples(found: Iterable[tuple[Resource, Exhaustion]]) -> Iterator[Sample]:
+    """Return when devices are out of memory."""
+    for reading, when in found:
+        labels = (reading.node, reading.gpu or "", reading.mig or "")
+        yield _sample("gpu_memory_exhaustion_seconds", (*labels, "lower"), when.lower_s)
+        yield _sample("gpu_memory_exhaustion_seconds", (*labels, "estimate"), when.estimate_s)

@@ -30,8 +30,9 @@ class Evidence:
             preemptions,
         )
         if len(self._seconds) > KEEP_S + _SLACK_S:
-            # What lies far ahead was said by a broken clock.
-            self._seconds = {s: told for s, told in self._seconds.items() if abs(second - s) < KEEP_S}
+            # The first told, not the earliest: one reading of a broken clock must not displace all others.
+            for old in list(self._seconds)[:_SLACK_S]:
+                del self._seconds[old]
 
     def during(self, start_us: int, end_us: int) -> PressureEvidence:
         """Return what was said in the seconds that [start, end) touches; all None if nothing was."""

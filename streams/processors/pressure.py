@@ -1,9 +1,10 @@
 """Memory pressure on the engines of one service, from the readings that come in its log. Pure.
 
-Readings wait until event time has passed their second, and are then judged in order of (time, node, engine): so the
-episodes do not depend on how the log was cut into messages, and a burst is known as of the same second. Two cases
-have no event time to wait for: a service whose requests nobody watches (no promise at all), and one whose watchers
-have fallen silent. There a reading is judged when earlier messages brought one 1 s newer, or 30 s newer.
+Readings wait until event time has come to them, and are then judged in order of (time, node, engine): so the episodes
+do not depend on how the log was cut into messages, and a burst is known as of the last whole second. Two cases have
+no event time to wait for: a service whose requests nobody watches (no promise at all), and one whose watchers have
+fallen silent. There a reading is judged when earlier messages brought one 1 s newer, or 30 s newer; in the second case
+no further than an hour ahead of event time: what is beyond comes from a broken clock, and waits.
 """
 
 import heapq
@@ -19,8 +20,10 @@ from streams.processors.evidence import Evidence
 
 ENGINES_MAX = 1_000
 PENDING_MAX = 50_000  # readings ahead of event time: those of 1,000 engines for 50 s
-ALONE_S = 1
-PATIENCE_S = 30
+_PENDING_DROP = PENDING_MAX // 10  # many at once: sorting for each would be slow
+ALONE_US = SECOND_US
+PATIENCE_US = 30 * SECOND_US
+AHEAD_US = 3600 * SECOND_US
 
 
 class PressureStatus(NamedTuple):
@@ -50,10 +53,10 @@ class Pressure:
         self._forget()
 
     def _forget(self) -> None:
-        self._now = 0  # event time in seconds
-        self._waiting: dict[int, list[Reading]] = {}
-        self._seconds: list[int] = []  # heap of the seconds in _waiting
-        self._held = 0
+        self._now = 0  # event time (us)
+        self._waiting: list[tuple[tuple[int, str, str], int, Reading]] = []  # a heap: place in order, number, reading
+        self._number = 0
+        self._newest = -1  # the latest time in _waiting
         self._tracks: dict[Place, EngineTrack] = {}
         self._pressed: set[Place] = set()
         self._evidence = Evidence()
@@ -65,50 +68,54 @@ class Pressure:
                 self._put(reading)
 
     def _put(self, reading: Reading) -> None:
-        second = reading.at // SECOND_US
-        if second not in self._waiting:
-            self._waiting[second] = []
-            heapq.heappush(self._seconds, second)
-        self._waiting[second].append(reading)
-        self._held += 1
-        if self._held > PENDING_MAX:  # what is furthest ahead comes from a broken clock
-            furthest = max(self._seconds)
-            self._waiting[furthest].pop()
-            self._held -= 1
-            self._ignored += 1
-            if not self._waiting[furthest]:
-                del self._waiting[furthest]
-                self._seconds = sorted(self._waiting)
+        self._number += 1  # of two readings of one engine and time the first counts
+        heapq.heappush(self._waiting, (reading[:3], self._number, reading))
+        self._newest = max(self._newest, reading.at)
+        if len(self._waiting) > PENDING_MAX:  # what is furthest ahead comes from a broken clock
+            self._waiting.sort()
+            dropped = PENDING_MAX // 10  # many at once: sorting for each would be slow
+            del self._waiting[-dropped:]
+            self._newest = self._waiting[-1][0][0]
+            self._ignored += dropped
 
-    def due(self, until_s: int) -> int | None:
-        """Return the next second before ``until_s`` in which something is to be judged; None if there is none."""
-        found = self._seconds[0] if self._seconds else until_s
+    def due(self, until_us: int) -> int | None:
+        """Return the next time up to ``until_us`` at which something is to be judged; None if there is none."""
+        found = self._waiting[0][0][0] if self._waiting else until_us + 1
         for place in self._pressed:
             found = min(found, self._silent_at(place))
-        return found if found < until_s else None
+        return found if found <= until_us else None
 
-    def overdue_s(self, *, watched: bool) -> int:
-        """Return the second before which readings are judged although event time is not there.
-
-        ``watched``: somebody promises something about the requests of the service.
-        """
-        return max(self._seconds) - (PATIENCE_S if watched else ALONE_S) if self._seconds else 0
-
-    def step(self, second: int, *, during_burst: bool) -> list[PressureEpisode]:
-        """Judge what is due in ``second``; return the episodes that begin or end."""
-        found = [self._end(place) for place in sorted(self._pressed) if self._silent_at(place) <= second]
-        if self._seconds and self._seconds[0] == second:
-            heapq.heappop(self._seconds)
-            readings = self._waiting.pop(second)
-            self._held -= len(readings)
-            for reading in sorted(readings, key=lambda r: r[:3]):
-                found += self._take(reading, during_burst=during_burst)
-        self._now = second + 1
+    def step(self, now_us: int, *, during_burst: bool) -> list[PressureEpisode]:
+        """Judge what is due at ``now_us``; return the episodes that begin or end."""
+        found = [self._end(place) for place in sorted(self._pressed) if self._silent_at(place) <= now_us]
+        found += self._take_until(now_us, during_burst=during_burst)
+        self._now = now_us
         return found
 
-    def settle(self, now_s: int) -> None:
-        """Take note that event time has come to ``now_s``."""
-        self._now = now_s
+    def overdue(self, watermark: int | None, *, during_burst: bool) -> list[PressureEpisode]:
+        """Judge the readings that event time does not come to.
+
+        ``watermark`` is what is promised about the requests of the service (us), None if nothing is.
+        """
+        if not self._waiting:
+            return []
+        if watermark is not None:  # whether an engine is silent is for event time to say
+            until_us = min(self._newest - PATIENCE_US, watermark + AHEAD_US)
+            return list(self._take_until(until_us, during_burst=during_burst))
+        found, until_us = [], self._newest - ALONE_US
+        while (now_us := self.due(until_us)) is not None:
+            found += self.step(now_us, during_burst=during_burst)
+        return found
+
+    def _take_until(self, until_us: int, *, during_burst: bool) -> Iterator[PressureEpisode]:
+        while self._waiting and self._waiting[0][0][0] <= until_us:
+            yield from self._take(heapq.heappop(self._waiting)[2], during_burst=during_burst)
+        if not self._waiting:
+            self._newest = -1
+
+    def settle(self, now_us: int) -> None:
+        """Take note that event time has come to ``now_us``."""
+        self._now = now_us
 
     def _take(self, reading: Reading, *, during_burst: bool) -> Iterator[PressureEpisode]:
         place = (reading.node, reading.engine)
@@ -138,7 +145,7 @@ class Pressure:
         return True
 
     def _silent_at(self, place: Place) -> int:
-        return (self._tracks[place].last.at + STALE_US) // SECOND_US
+        return self._tracks[place].last.at + STALE_US + 1
 
     def _end(self, place: Place) -> PressureEpisode:
         self._pressed.discard(place)
@@ -147,7 +154,7 @@ class Pressure:
     def start_over(self) -> list[PressureEpisode]:
         """Forget all but what was counted, and what an engine can do; return the ends of what was on."""
         found = [self._end(place) for place in sorted(self._pressed)]
-        self._ignored += self._held
+        self._ignored += len(self._waiting)
         self._forget()
         return found
 
@@ -176,7 +183,7 @@ class Pressure:
         return ((place, track.outlook()) for place, track in self._live())
 
     def _live(self) -> Iterator[tuple[Place, EngineTrack]]:
-        oldest = self._now * SECOND_US - STALE_US
+        oldest = self._now - STALE_US
         return ((place, track) for place, track in self._tracks.items() if track.last.at >= oldest)
 
     def dump(self) -> dict[str, Any]:
@@ -186,7 +193,7 @@ class Pressure:
             "episodes": self._episodes,
             "ignored": self._ignored,
             "meter": self._meter.dump(),
-            "waiting": [list(reading) for second in sorted(self._waiting) for reading in self._waiting[second]],
+            "waiting": [list(reading) for _, _, reading in sorted(self._waiting)],
             "tracks": [track.dump() for track in self._tracks.values()],
             "evidence": self._evidence.dump(),
         }

@@ -93,7 +93,7 @@ class ServiceState:
         overdue: list[PressureEpisode] = []
         if batch.kind is Kind.RESOURCE:
             # Before the new ones: what has waited for event time since earlier messages.
-            overdue = self._timeline.judge_overdue(watched=before is not None)
+            overdue = self._timeline.judge_overdue(before)
             self._timeline.pressure.add(batch)
         elif batch.n:
             self._add(batch)

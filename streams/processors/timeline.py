@@ -140,29 +140,22 @@ class Timeline:
 
     def _watch(self, until: int) -> list[AnyEpisode]:
         """Show the detectors every second that is complete at ``until`` (us)."""
-        stop = until // SECOND_US
-        if stop <= self._watched:
-            return []
-        found = self._judge(stop)
-        found += self._feed(stop)
-        self.pressure.settle(stop)
+        found = self._judge(until)
+        found += self._feed(until // SECOND_US)
+        self.pressure.settle(until)
         return found
 
-    def _judge(self, until_s: int) -> list[AnyEpisode]:
-        """Judge the readings before ``until_s``, each as of what is known of the requests of its second."""
+    def _judge(self, until: int) -> list[AnyEpisode]:
+        """Judge the readings up to ``until``, each as of the whole seconds of requests before it."""
         found: list[AnyEpisode] = []
-        while (second := self.pressure.due(until_s)) is not None:
-            found += self._feed(second + 1)
-            found += self.pressure.step(second, during_burst=self.alarms.bursts.active)
+        while (at := self.pressure.due(until)) is not None:
+            found += self._feed(at // SECOND_US)
+            found += self.pressure.step(at, during_burst=self.alarms.bursts.active)
         return found
 
-    def judge_overdue(self, *, watched: bool) -> list[PressureEpisode]:
+    def judge_overdue(self, watermark: int | None) -> list[PressureEpisode]:
         """Judge the readings that event time does not come to: see ``Pressure``."""
-        until_s = self.pressure.overdue_s(watched=watched)
-        found: list[PressureEpisode] = []
-        while (second := self.pressure.due(until_s)) is not None:
-            found += self.pressure.step(second, during_burst=self.alarms.bursts.active)
-        return found
+        return self.pressure.overdue(watermark, during_burst=self.alarms.bursts.active)
 
     def _feed(self, stop: int) -> list[AnyEpisode]:
         """Show the detectors every second before ``stop``."""

@@ -1,13 +1,18 @@
 """The latest state of every node: what the resource batches said last. Pure; receipt times are arguments."""
 
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from collector.schema.codec import Batch, events_of
 from collector.schema.events import Resource
+from streams.stats.exhaustion import Exhaustion, exhaustion
+from streams.stats.slope import drift
 
 STALE_S = 60.0
 NODES_MAX = 10_000
+HISTORY = 60  # readings of a device's memory: a minute or more
+SPAN_S = 30.0  # devices fill more slowly than KV caches: most engines take their memory once, at the start
 
 Place = tuple[str, str | None, str | None, str | None]  # node, engine, gpu, mig instance
 
@@ -19,6 +24,15 @@ class Seen:
     partition: int
     received_s: float
     reading: Resource
+    memory: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=HISTORY))  # device: (s, used part)
+
+    def remember(self) -> None:
+        """Keep the used part of the device's memory, if the reading tells it."""
+        total, used = self.reading.gpu_total_bytes, self.reading.gpu_used_bytes
+        at_s = self.reading.at / 1e6
+        news = not self.memory or at_s > self.memory[-1][0]  # not the same message again
+        if news and self.reading.gpu is not None and total and used is not None:
+            self.memory.append((at_s, used / total))
 
 
 class ResourceBoard:
@@ -43,7 +57,9 @@ class ResourceBoard:
                 self.forget_stale(now_s)
                 if len(self._seen) >= NODES_MAX:
                     continue
-            self._seen[place] = Seen(partition, now_s, event)
+            history = known.memory if known is not None and known.reading.at <= event.at else deque(maxlen=HISTORY)
+            seen = self._seen[place] = Seen(partition, now_s, event, history)
+            seen.remember()
 
     def drop(self, partition: int) -> None:
         """Forget the nodes of a partition another worker now has."""
@@ -56,3 +72,12 @@ class ResourceBoard:
     def readings(self, now_s: float) -> Iterator[Resource]:
         """Return the readings that are fresh at ``now_s``."""
         return (seen.reading for seen in list(self._seen.values()) if now_s - seen.received_s <= STALE_S)
+
+    def device_exhaustions(self, now_s: float) -> Iterator[tuple[Resource, Exhaustion]]:
+        """Return when devices are out of memory, those that clearly fill up; with their last reading."""
+        for seen in list(self._seen.values()):
+            if now_s - seen.received_s <= STALE_S and seen.memory:
+                times, levels = zip(*seen.memory, strict=True)
+                found = exhaustion(1 - levels[-1], drift(times, levels, span_s=SPAN_S))
+                if found is not None:
+                    yield seen.reading, found

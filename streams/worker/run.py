@@ -15,7 +15,7 @@ from pathlib import Path
 
 from collector.schema.errors import OperatorError
 from streams.config import SERIES_MAX, WorkerSettings
-from streams.export.engine_samples import engine_gauges
+from streams.export.engine_samples import device_samples, engine_gauges
 from streams.export.http import MetricsServer
 from streams.export.prometheus import Page
 from streams.export.samples import (
@@ -60,6 +60,7 @@ def _all_but_windows(flow: Flow, now_s: float, release: str) -> Iterator[Sample]
                 yield from service_gauges(state)
                 yield from engine_gauges(state)
     yield from resource_samples(flow.board.readings(now_s))
+    yield from device_samples(flow.board.device_exhaustions(now_s))
     yield from clock_samples(flow.clocks.heard())
     for number, owned in sorted(flow.partitions.items()):
         kept, unsaved = len(owned.services), owned.waiting

@@ -5,11 +5,14 @@ from itertools import pairwise
 
 import pytest
 
+from collector.schema.codec import Batch, columns_of
+from collector.schema.events import Kind, Resource
 from streams.export.catalogue import CATALOGUE, PRESSURE, SCALING
-from streams.export.engine_samples import engine_gauges
+from streams.export.engine_samples import device_samples, engine_gauges
 from streams.export.samples import service_counters
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
+from streams.worker.resources import ResourceBoard
 from tests.support.service_messages import SECOND, SERVICE, START, Agent, arrival, reading
 
 
@@ -103,3 +106,37 @@ def test_a_service_whose_engines_nobody_reads_shows_a_demand_and_no_more():
     names = {name for name, *_ in shown(story(AnalysisSettings(), to=500, read=False))}
     assert "demand_rate" in names
     assert not names & {"replicas_wanted", "replicas_live", "replica_capacity_rate", "pressure_active"}
+
+
+def board_of(levels: list[float]) -> ResourceBoard:
+    board, total = ResourceBoard(), 80 * 2**30
+    for second, level in enumerate(levels):
+        event = Resource(
+            at=at(second), node="n", gpu="0", source="s", gpu_total_bytes=total, gpu_used_bytes=round(level * total)
+        )
+        batch = Batch(
+            agent="a",
+            boot="b",
+            key="n",
+            seq=second,
+            kind=Kind.RESOURCE,
+            n=1,
+            columns=columns_of(Kind.RESOURCE, [event]),
+        )
+        board.apply(0, batch, float(second))
+        board.apply(0, batch, float(second))  # delivered at least once
+    return board
+
+
+def test_a_device_that_fills_up_says_when_it_is_full():
+    climbing = board_of([0.4 + 0.005 * s + 0.001 * (s % 3) for s in range(60)])
+    lower, estimate = device_samples(climbing.device_exhaustions(60.0))
+    assert (lower.labels, estimate.labels) == (("n", "0", "", "lower"), ("n", "0", "", "estimate"))
+    assert estimate.value == pytest.approx((1 - 0.4 - 0.005 * 59) / 0.005, rel=0.1)
+    assert 0 < lower.value < estimate.value
+    assert not list(climbing.device_exhaustions(200.0))  # nobody has read it for minutes
+
+
+@pytest.mark.parametrize("levels", [[0.9] * 60, [0.9, 0.91] * 30, [0.9 - 0.01 * s for s in range(60)], [0.1, 0.9]])
+def test_a_device_that_does_not_clearly_fill_up_says_nothing(levels):
+    assert not list(board_of(levels).device_exhaustions(60.0))

@@ -111,6 +111,7 @@ def test_every_declared_metric_of_a_busy_worker_is_on_the_page():
     # neighbours is not in this state; engines under pressure and the demand on them have a test of their own.
     absent = {
         "attributed_failures_total",
+        "gpu_memory_exhaustion_seconds",
         "gpu_utilization_ratio",
         "engine_requests_waiting",
         "engine_preemptions_total",
