@@ -91,14 +91,16 @@ class EngineTrack:
         self._history: deque[tuple[int, float | None, int | None, int]] = deque(maxlen=HISTORY)
         self._remember(first)
 
-    def take(self, reading: Reading) -> Reading | None:
+    def take(self, reading: Reading, *, doubtful: bool) -> Reading | None:
         """Take over ``reading``; return the one before it, None if nothing can be concluded from the two.
 
-        One that is not newer than the last is ignored (it came twice, or late), ten in a row are believed.
+        One that is not newer than the last is ignored (it came twice, or late); where the last is ``doubtful``, ten
+        in a row are believed.
         """
         before = self.last
         if reading.at <= before.at:
-            self._turn_back(reading)
+            if doubtful:
+                self._turn_back(reading)
             return None
         self._backwards.clear()
         if _fell(before.preemptions, reading.preemptions) or _fell(before.finished, reading.finished):

@@ -54,6 +54,7 @@ class Pressure:
 
     def _forget(self) -> None:
         self._now = 0  # event time (us)
+        self._reached: int | None = None  # what event time is moving to; None before it has moved
         self._waiting: list[tuple[tuple[int, str, str], int, Reading]] = []  # a heap: place in order, number, reading
         self._number = 0
         self._newest = -1  # the latest time in _waiting
@@ -113,19 +114,25 @@ class Pressure:
         if not self._waiting:
             self._newest = -1
 
+    def reach(self, until_us: int) -> None:
+        """Take note that event time moves to ``until_us``."""
+        self._reached = until_us
+
     def settle(self, now_us: int) -> None:
         """Take note that event time has come to ``now_us``."""
         self._now = now_us
 
     def _take(self, reading: Reading, *, during_burst: bool) -> Iterator[PressureEpisode]:
         place = (reading.node, reading.engine)
+        if place in self._pressed and self._silent_at(place) <= reading.at:
+            yield self._end(place)  # known only now, where event time did not say it
         track = self._tracks.get(place)
         if track is None:
             if len(self._tracks) >= ENGINES_MAX and not self._make_room(reading.at):
                 self._ignored += 1
                 return
             track = self._tracks[place] = EngineTrack(self._service, reading)
-        elif (before := track.take(reading)) is not None:
+        elif (before := track.take(reading, doubtful=self._doubtful(track))) is not None:
             self._meter.add(before, reading)
         if track.last is not reading:
             return  # too old to be news
@@ -134,6 +141,10 @@ class Pressure:
             self._episodes += episode.end is None
             (self._pressed.add if episode.end is None else self._pressed.discard)(place)
             yield episode
+
+    def _doubtful(self, track: EngineTrack) -> bool:
+        """True if the engine's last reading may have come from a broken clock: nothing else is as far."""
+        return self._reached is None or track.last.at > self._reached + STALE_US
 
     def _make_room(self, now: int) -> bool:
         """Forget the engine longest unheard, if it is silent."""
@@ -190,6 +201,7 @@ class Pressure:
         """Return the state as plain values."""
         return {
             "now": self._now,
+            "reached": self._reached,
             "episodes": self._episodes,
             "ignored": self._ignored,
             "meter": self._meter.dump(),
@@ -201,7 +213,8 @@ class Pressure:
     def load(self, facts: dict[str, Any]) -> None:
         """Take over what ``dump`` gave. Raises ``LookupError``, ``TypeError`` or ``ValueError``."""
         self._forget()
-        self._now, self._episodes, self._ignored = (facts[name] for name in ("now", "episodes", "ignored"))
+        self._now, self._reached = facts["now"], facts["reached"]
+        self._episodes, self._ignored = facts["episodes"], facts["ignored"]
         self._meter.load(facts["meter"])
         for values in facts["waiting"]:
             self._put(Reading(*values))

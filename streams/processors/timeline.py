@@ -140,6 +140,7 @@ class Timeline:
 
     def _watch(self, until: int) -> list[AnyEpisode]:
         """Show the detectors every second that is complete at ``until`` (us)."""
+        self.pressure.reach(until)
         found = self._judge(until)
         found += self._feed(until // SECOND_US)
         self.pressure.settle(until)

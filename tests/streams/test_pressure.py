@@ -83,7 +83,10 @@ def test_a_clock_that_was_set_back_is_believed_after_ten_readings():
     track = EngineTrack(SERVICE, Reading(at(3600), "n", "e0", 0.5, 1, 0, 0, 0))
     for second in range(10):
         assert track.last.at == at(3600)
-        track.take(Reading(at(second), "n", "e0", 0.5, 1, 0, 0, 0))
+        track.take(Reading(at(second), "n", "e0", 0.5, 1, 0, 0, 0), doubtful=True)
+    assert track.last.at == at(9)
+    for second in range(9):  # an agent's backlog is no clock that was set back
+        track.take(Reading(at(second), "n", "e0", 0.5, 1, 0, 0, 0), doubtful=False)
     assert track.last.at == at(9)
 
 
