@@ -220,11 +220,7 @@ PRESSURE = (
     _gauge("kv_cache_growth_rate", REPLICA, "Change of the KV cache's usage ratio per second over 5 s.", "1/s"),
     _gauge("engine_waiting_growth_rate", REPLICA, "Change of the queue's length per second over 5 s.", "1/s"),
     _gauge("engine_preemption_rate", REPLICA, "Requests preempted per second over the last minute.", "1/s"),
-    _counter(
-        "readings_ignored_total",
-        ("service",),
-        "Engine readings not used: of more engines than are kept apart, or too far ahead of event time.",
-    ),
+    _counter("readings_ignored_total", ("service",), "Readings of engines beyond the budget, or too far ahead."),
 )
 
 SCALING = (
@@ -234,12 +230,7 @@ SCALING = (
         "Requests per second to be ready for: what 10 s of arrivals stay below so often, and never less than now.",
         "1/s",
     ),
-    _gauge(
-        "replica_capacity_rate",
-        ("service", "method"),
-        "Requests per second one engine can finish.",
-        "1/s",
-    ),
+    _gauge("replica_capacity_rate", ("service", "method"), "Requests per second one engine can finish.", "1/s"),
     _gauge("replicas_live", ("service",), "Engines with a reading in the last 30 s of event time."),
     _gauge(
         "replicas_wanted",
