@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from streams.processors.alarms import Alarms
 from streams.processors.attribution import RecentBursts, attribute
-from streams.processors.bursts import TenSecondScore
 from streams.processors.episodes import FailureEpisode, PressureEvidence
 from streams.processors.outputs import Episode
 from streams.processors.settings import AnalysisSettings
+from streams.processors.ten_seconds import TenSecondScore
 
 SETTINGS = AnalysisSettings(burst_warmup_s=60)
 SECOND = 1_000_000
