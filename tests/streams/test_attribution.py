@@ -178,7 +178,7 @@ def test_starting_over_ends_everything_and_explains_it():
 
 
 def burst_of(onset, end=None, peak=10.0):
-    numbers = {"baseline_rate": 5.0, "peak_rate": peak, "peak_z": 9.0, "arrivals": 5}
+    numbers = {"baseline_rate": 5.0, "peak_rate": peak, "peak_z": 9.0, "arrivals": 5, "excess": 0.0, "window_s": 10}
     return Episode(service="chat", state="end" if end else "onset", onset=onset, detected=onset + 1, end=end, **numbers)
 
 
