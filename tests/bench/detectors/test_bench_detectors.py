@@ -64,8 +64,8 @@ class Bench:
         absent = [name for name in known if name not in self.traces]
         self.table = Table(
             "detectors",
-            f"{self.quiet.counts.size / trials.DAY:g} key-days of ordinary traffic, {len(self.busy.bursts)} bursts of x2, "
-            "x4, x8 for 5 to 60 s; delays in s at the median of those found; x2 to x8 from 5/s up; matched: at the "
+            f"{self.quiet.counts.size / trials.DAY:g} key-days of ordinary traffic, {len(self.busy.bursts)} bursts of "
+            "x2, x4, x8 for 5 to 60 s; delays in s at the median of those found; x2 to x8 from 5/s up; matched: at the "
             "threshold of one false alarm per key and day; real traces: alarms as they are, bursts put in and found"
             + (f"; no data: {', '.join(absent)}" if absent else ""),
         )
