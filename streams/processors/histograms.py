@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.processors.measures import MEASURES, Observed
+from streams.processors.totals import SUM_MAX
 from streams.stats.log_sketch import GREATEST, PER_OCTAVE, ZERO
 
 _OCTAVES = (GREATEST - ZERO) // PER_OCTAVE + 2
@@ -44,7 +45,7 @@ class Histograms:
         octave = (observed.bucket - ZERO + PER_OCTAVE - 1) // PER_OCTAVE
         flat = np.bincount(observed.measure * _OCTAVES + octave, minlength=self._counts.size)
         self._counts += flat.reshape(self._counts.shape)
-        self._sums = [sum(pair) for pair in zip(self._sums, observed.sums, strict=True)]
+        self._sums = [min(sum(pair), SUM_MAX) for pair in zip(self._sums, observed.sums, strict=True)]
         self.negative += observed.negative
 
     def of(self, measure: str, octaves: range) -> Distribution:

@@ -100,7 +100,8 @@ def observe(completed: Completed) -> Observed:
     started, over = first >= 0, ended >= 0
     both = started & over
     wait, took, told = first - submitted, ended - submitted, ended - first
-    values = np.stack([request_tokens, response_tokens, wait, took, told])
+    # The cap of the tokens: a time submitted near 0 would soon take the sums past 64 bits.
+    values = np.stack([request_tokens, response_tokens, *(np.minimum(t, PER_REQUEST_MAX) for t in (wait, took, told))])
     backwards = (started & (wait < 0)) | (over & (took < 0)) | (both & (told < 0))
     good = ok & ~backwards
     known = np.stack([request_tokens >= 0, ok & (response_tokens >= 0), good, good, good])

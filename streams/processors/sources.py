@@ -32,6 +32,8 @@ as missing).
 from collections.abc import Collection
 from typing import Any
 
+from streams.processors.totals import SUM_MAX
+
 PATIENCE_US = 30_000_000
 LEAP_US = 730 * 86_400_000_000  # more than any recording spans in one flush, less than a broken clock is off
 BACK_US = 3_600_000_000  # the longest window
@@ -117,7 +119,7 @@ class Sources:
     """Every agent that speaks of one service.
 
     ``joined`` says that the agents may have been numbering for some time: what lies before a boot's first message
-    is then not missing but somebody else's.
+    is then not missing but somebody else's. It also holds from when an agent that still spoke had to be forgotten.
     """
 
     def __init__(self, *, joined: bool = False) -> None:
@@ -153,14 +155,16 @@ class Sources:
         return True
 
     def _forget(self, agent: str) -> None:
+        if agent in self._promises and max(self._promises.values()) - self._promises[agent] <= PATIENCE_US:
+            self._joined = True  # it will be back, and not from the beginning: there are more than fit
         for boot in self._agents.pop(agent).values():
             self._retire(boot)
         self._promises.pop(agent, None)
         self._ahead.discard(agent)
 
     def _retire(self, boot: Boot) -> None:
-        self._forgotten_missing += boot.missing
-        self._forgotten_dropped += boot.dropped
+        self._forgotten_missing = min(self._forgotten_missing + boot.missing, SUM_MAX)
+        self._forgotten_dropped = min(self._forgotten_dropped + boot.dropped, SUM_MAX)
 
     def promise(
         self, agent: str, boot: str, watermark: int | None, dropped: int, *, appended_at: int | None = None

@@ -18,6 +18,7 @@ ClassKey = tuple[str, str]  # (model, log_type)
 Vacant = Callable[[list[int]], int | None]
 
 UNKNOWN = "unknown"
+SUM_MAX = 2**63 - 1  # sums and counts stand still there: what is beyond fits in no snapshot
 OTHER: ClassKey = ("other", "other")
 
 
@@ -113,8 +114,9 @@ class Classes:
         sums = [np.bincount(columns, values).astype(np.int64).tolist() for values in tokens]
         keys = self.keys
         for column, key in enumerate(keys[: len(sums[0]) - 1], 1):
-            self.totals[key].request_tokens += sums[0][column]
-            self.totals[key].response_tokens += sums[1][column]
+            totals = self.totals[key]
+            totals.request_tokens = min(totals.request_tokens + sums[0][column], SUM_MAX)
+            totals.response_tokens = min(totals.response_tokens + sums[1][column], SUM_MAX)
         for key, name, count in _pairs(keys, columns, (outcomes, outcome)):
             self.totals[key].completions[name] += count
         for key, name, count in _pairs(keys, columns[failed], (reasons, reason[failed])):

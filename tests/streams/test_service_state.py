@@ -356,3 +356,13 @@ def test_rows_are_frozen_values():
     assert isinstance(row, WindowRow)
     with pytest.raises(AttributeError):
         row.end = 0
+
+
+def test_requests_submitted_at_the_epochs_beginning_do_not_outgrow_the_snapshot():
+    state, agent = fresh()
+    for offset in range(12):
+        state.apply(agent.message([completion(at(1), submitted_at=0) for _ in range(1000)], watermark=at(1)), offset)
+    assert ServiceState.restore(state.snapshot(), state.settings).snapshot() == state.snapshot()
+    took = state.sketches.distribution("request_duration_s", range(-4, 11))
+    assert took.count == 12_000
+    assert took.sum == pytest.approx(12_000 * 2**36 / 1e6)

@@ -1,5 +1,6 @@
 """Which messages were applied, and how far event time has come: agents, boots, gaps, idleness."""
 
+import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -222,3 +223,28 @@ def test_dumped_and_loaded_it_goes_on_the_same(messages, stop):
         where = {"agent": agent, "boot": boot, "appended": appended}
         assert one.send(seq, watermark, **where) == two.send(seq, watermark, **where)
     assert one.sources.dump() == two.sources.dump()
+
+
+def test_more_agents_than_fit_do_not_stop_time_and_are_not_counted_as_lossy():
+    wire = Wire()
+    for s in range(40):
+        for agent in range(AGENTS_MAX + 1):
+            wire.send(s, s, agent=f"a{agent}", appended=s)
+    assert wire.send(40, 40, agent="a0", appended=40) == 39
+    assert wire.sources.missing == 0
+
+
+def test_agents_that_went_long_ago_are_forgotten_without_trusting_the_next_ones():
+    wire = Wire()
+    for agent in range(AGENTS_MAX + 5):
+        wire.send(0, 60 * agent, agent=f"a{agent}")
+    wire.send(3, 60 * agent, agent="late")
+    assert wire.sources.missing == 3
+
+
+def test_what_agents_claim_to_have_lost_stays_within_what_a_snapshot_holds():
+    wire = Wire()
+    for boot in range(2200):
+        wire.send(2**53 - 2, boot=str(boot), dropped=2**53 - 1)
+    orjson.dumps(wire.sources.dump())
+    assert wire.sources.dropped > 2**62
