@@ -58,6 +58,7 @@ class StreamWorker:
         self.flow = Flow(settings.analysis, kafka, time.monotonic, services_max=settings.services_max)
         if guards.seek_first or guards.contiguity:
             self.app.transport = StatefulTransport(self.app.conf.broker_consumer, self.app, self)
+        self._revocations = 0
         self._topics = {name: self._topic(name) for name in (REQUESTS, RESOURCES, WINDOWS, EPISODES, DEAD_LETTER)}
         self._table = self.app.Table(
             TABLE, key_type=bytes, value_type=bytes, partitions=partitions, on_recover=self._on_recovered
@@ -119,12 +120,16 @@ class StreamWorker:
     async def _on_recovered(self) -> None:
         """Take over the partitions this worker now owns, from the changelog just read."""
         changelog: Mapping[bytes, bytes] = self._table.data.data
+        revocations = self._revocations
         for tp in self.app.consumer.assignment():
+            if revocations != self._revocations:
+                return  # taken away in one of the pauses below: the next recovery says what is ours
             if tp.topic == REQUESTS:
                 self.flow.own(tp.partition, changelog)
                 await asyncio.sleep(0)  # a thousand services take seconds: /metrics and the heartbeat in between
 
     async def _on_revoked(self, _app: Any, revoked: set[TP], **_kwargs: Any) -> None:  # noqa: ANN401 - faust's
+        self._revocations += bool(revoked)
         for tp in revoked:
             if tp.topic == REQUESTS:
                 self.flow.disown(tp.partition)

@@ -169,6 +169,8 @@ class Flow:
 
     async def snapshot(self) -> None:
         """Make what was applied safe, or as much of it as a round takes (rounds.py)."""
+        if len(self._heard_s) > sum(len(partition.services) for partition in self.partitions.values()):
+            self._heard_s = {name: at_s for name, at_s in self._heard_s.items() if self.hears(name)}
         await self._rounds.run()
 
     async def save_all(self) -> None:

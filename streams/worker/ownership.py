@@ -218,9 +218,13 @@ class PartitionState(Generic[S, C]):
         )
 
     def _still_valid(self, portion: Portion[C]) -> dict[str, int]:
-        """Return the offsets of the services that have not given up their place since they were saved."""
-        since = self.roster.since
-        return {name: at for name, at in portion.offsets.items() if name in self.services and at >= since(name)}
+        """Return the offsets of the services that neither gave up their place since they were saved nor began anew."""
+        found = {}
+        for name, at in portion.offsets.items():
+            state = self.services.get(name)
+            if state is not None and contains(at, self.roster.since(name)) and at <= state.offset:
+                found[name] = at
+        return found
 
     def landed(self, portions: Sequence[Portion[C]], seal: Seal | None) -> None:
         """Note that everything is safe in the changelog, in the order portions, seal, erasures."""
@@ -266,6 +270,14 @@ class PartitionState(Generic[S, C]):
             state.offset = -1
         self._saved = {}
         self._unsaved = dict.fromkeys(self.services, 0)
+
+
+def contains(offset: int, since: int) -> bool:
+    """True if a state as of ``offset`` is of a service whose place is its own from ``since`` on.
+
+    One that has a place from the log's beginning may contain nothing of this log, but all of the one before it.
+    """
+    return offset >= since or since == 0
 
 
 def read_batch(key: bytes | None, body: bytes | None, kinds: Collection[Kind]) -> Batch:

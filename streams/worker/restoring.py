@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from streams.worker.kit import C, S, ServiceKit
-from streams.worker.ownership import PartitionState, Restored
+from streams.worker.ownership import PartitionState, Restored, contains
 from streams.worker.records import PartitionRecord, parse_record, partition_key, service_key, services_in
 from streams.worker.roster import Roster
 
@@ -55,7 +55,7 @@ def _take_named(found: Restored[S], record: PartitionRecord, states: dict[str, S
     for name in [*found.roster.members, found.roster.other]:
         since, saved = found.roster.since(name), record.saved.get(name)
         state = states.pop(name, None)
-        if state is not None and state.offset >= since:
+        if state is not None and contains(state.offset, since):
             found.services[name] = state
             if saved is not None and state.offset < saved:
                 behind[name] = state.offset

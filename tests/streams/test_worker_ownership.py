@@ -61,6 +61,13 @@ def kit(services_max: int = 1000) -> ServiceKit:
 KIT = kit()
 
 
+class Always(random.Random):
+    """Chance that lets every round land."""
+
+    def random(self) -> float:
+        return 1.0
+
+
 def log_of(turns: list[str]) -> list[tuple[bytes, bytes]]:
     """A source log: the next message of the named service at every offset."""
     waiting = {name: iter(service_traffic(name, 15, 1)) for name in set(turns)}
@@ -270,6 +277,30 @@ def test_a_log_that_was_replaced_is_read_from_its_start_and_known_messages_are_k
     partition.log_was_replaced()
     assert partition.admit(0) is Admission.APPLY
     assert partition.services["a"].offset == -1
+
+
+def test_a_service_silent_since_the_log_was_replaced_is_kept_by_the_next_worker():
+    changelog: dict[bytes, bytes] = {}
+    log = log_of(["a", "b", "a"])
+    partition = PartitionState(0, KIT)
+    feed(partition, log, 2)
+    partition.log_was_replaced()
+    list(partition.apply(0, *log[2]))
+    write(changelog, partition, Always())
+    last = restore(0, changelog, KIT)
+    assert {name: state.seen for name, state in last.services.items()} == {"a": ["a/a/0", "a/a/1"], "b": ["a/b/0"]}
+    assert (last.next_offset, last.durable["b"]) == (1, ("a/b/0",))
+
+
+def test_a_snapshot_of_the_log_before_does_not_count_for_the_new_one():
+    log = log_of(["a"])
+    partition = PartitionState(0, KIT)
+    feed(partition, log, 1)
+    portions, seal = cut_of(partition)
+    partition.log_was_replaced()
+    partition.landed(portions, seal)
+    _, seal = cut_of(partition, 0)
+    assert parse_record(seal.body).saved == {}
 
 
 def test_what_retention_removed_is_counted():

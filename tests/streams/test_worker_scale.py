@@ -2,12 +2,16 @@
 
 import asyncio
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from faust.types import TP
 
 from collector.schema.codec import decode, encode
+from collector.schema.topics import REQUESTS
 from streams.processors.settings import AnalysisSettings
 from streams.worker import rounds
+from streams.worker.app import StreamWorker
 from streams.worker.flow import Flow
 from streams.worker.run import read_samples
 from tests.streams.test_worker_flow import FakeKafka, Message
@@ -193,3 +197,36 @@ def test_a_batch_for_another_service_is_still_decoded_as_it_was_sent():
     """Names of agents of services in "other" are longer than the wire allows; they never go on the wire."""
     agent = Agent("a" * 128, key="b" * 128)
     assert decode(encode(agent.message([arrival(START)], watermark=START))).agent == "a" * 128
+
+
+def test_services_that_gave_up_their_place_are_not_remembered_for_their_silence():
+    async def run():
+        kafka = FakeKafka()
+        flow, now_s = flow_of(kafka), [0.0]
+        flow._clock = lambda: now_s[0]
+        for one in story(4 * LIMIT):
+            now_s[0] = one.timestamp
+            await flow.on_request(one)
+        await flow.save_all()
+        return flow
+
+    flow = asyncio.run(run())
+    assert len(flow._heard_s) <= LIMIT + 1
+
+
+def test_partitions_taken_away_while_they_are_being_taken_over_are_not_owned():
+    async def run():
+        partitions = {TP(REQUESTS, number) for number in range(3)}
+        worker = StreamWorker.__new__(StreamWorker)
+        worker.flow = FakeKafka().flow()
+        worker.app = SimpleNamespace(consumer=SimpleNamespace(assignment=lambda: partitions))
+        worker._table = SimpleNamespace(data=SimpleNamespace(data={}))
+        worker._revocations = 0
+        taking_over = asyncio.create_task(worker._on_recovered())
+        await asyncio.sleep(0)
+        assert len(worker.flow.partitions) == 1
+        await worker._on_revoked(None, partitions)
+        await taking_over
+        return worker.flow.partitions
+
+    assert asyncio.run(run()) == {}
