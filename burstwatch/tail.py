@@ -2,7 +2,9 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -11,6 +13,7 @@ from kafka.errors import KafkaError
 from collector.schema.errors import OperatorError
 
 _POLL_MS = 300
+_SILENT_S = 15.0
 
 
 def require_broker(bootstrap_servers: str, timeout_ms: int = 5000) -> None:
@@ -46,8 +49,13 @@ def newest(bootstrap_servers: str, topics: Sequence[str], most: int) -> Iterator
         first = consumer.beginning_offsets(list(ends)) if ends else {}
         for tp, end in ends.items():
             consumer.seek(tp, max(first[tp], end - most))
+        heard_s = time.monotonic()
         while any(consumer.position(tp) < end for tp, end in ends.items()):
-            yield from _objects(consumer)
+            for found in _objects(consumer):
+                heard_s = time.monotonic()
+                yield found
+            if time.monotonic() - heard_s > _SILENT_S:  # poll never says that nobody answers
+                raise OperatorError(f"Kafka at {bootstrap_servers} stopped answering (nothing for {_SILENT_S:g} s)")
     except KafkaError as error:
         raise OperatorError(f"Kafka at {bootstrap_servers} stopped answering ({type(error).__name__})") from None
     finally:
@@ -65,7 +73,7 @@ def _objects(consumer: KafkaConsumer) -> Iterator[dict[str, Any]]:
         for record in records:
             try:
                 found = json.loads(record.value or b"")
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(found, dict):
                 yield found
@@ -110,6 +118,7 @@ class TopicTail:
         try:
             while not self._stopped.is_set():
                 for message in _objects(consumer):
-                    self._on_message(message)
+                    with suppress(KeyError, TypeError, ValueError, AttributeError, OverflowError):  # malformed
+                        self._on_message(message)
         finally:
             consumer.close()

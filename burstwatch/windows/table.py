@@ -1,7 +1,9 @@
 """The newest window rows as a table. Pure: the present is an argument."""
 
+import threading
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,12 +20,16 @@ FORGET_US = 3600 * 1_000_000
 _TITLES = ("service", "model", "log type", "until", "requests", "req/s", "CV", "α", "disp. 1 s", "failures",
            "95 % bounds", "TTFT p95", "took p95", "in flight", "state")  # fmt: skip
 
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError)
+
 Key = tuple[str, str, str]
 
 
 @dataclass(slots=True)
 class Newest:
     """What the table shows: fed with messages of llm.windows and llm.episodes, in any order, any number of times.
+
+    One thread may feed it while another reads: whoever reads several things that belong together holds ``lock``.
 
     Attributes:
         service: only this one; None for all.
@@ -38,6 +44,7 @@ class Newest:
     episodes: deque[str] = field(default_factory=lambda: deque(maxlen=EPISODES_SHOWN))
     _active: dict[tuple[str, str], int] = field(default_factory=dict)  # (service, kind) -> onset of the newest
     _ended: dict[tuple[str, str], int] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
     def wants(self, message: Mapping[str, Any]) -> bool:
         """Return whether ``message`` is among those asked for."""
@@ -49,16 +56,17 @@ class Newest:
         """Take a message into account; one that is malformed is left out."""
         if not self.wants(message):
             return
-        try:
+        with self.lock, suppress(*MALFORMED):
             self._row(message) if "windows" in message else self._episode(message)
-        except (KeyError, TypeError, ValueError):
-            return
 
     def _row(self, row: dict[str, Any]) -> None:
-        key = (str(row["service"]), str(row["model"]), str(row["log_type"]))
+        key = _key(row)
         known = self.rows.get(key)
+        clock(row["end"]), *map(int, row["windows"].keys())  # raises for what could not be shown
         if known is None and len(self.rows) >= ROWS_MAX:
-            return
+            self.rows = {_key(row): row for row in self.known()}
+            if len(self.rows) >= ROWS_MAX:
+                return
         if known is None or row["end"] >= known["end"]:
             self.rows[key] = row
 
@@ -83,15 +91,25 @@ class Newest:
         return [row for _, row in sorted(self.rows.items()) if row["end"] > newest - FORGET_US]
 
 
+def _key(row: Mapping[str, Any]) -> Key:
+    return str(row["service"]), str(row["model"]), str(row["log_type"])
+
+
 def picture(newest: Newest, window_s: int) -> Group:
     """Return the table of one window, and what happened last."""
+    with newest.lock:
+        return _picture(newest, window_s)
+
+
+def _picture(newest: Newest, window_s: int) -> Group:
     table = Table(box=None, pad_edge=False)
     for i, title in enumerate(_TITLES):
         table.add_column(title, justify="left" if i < 3 else "right", no_wrap=True)
     rows = newest.known()
     for row in rows:
-        if (stats := row["windows"].get(str(window_s))) is not None:
-            table.add_row(*_cells(newest, row, stats))
+        with suppress(*MALFORMED):
+            if (stats := row["windows"].get(str(window_s))) is not None:
+                table.add_row(*_cells(newest, row, stats))
     what = table if rows else Text("no windows yet: a row comes every 10 s of event time once requests are seen")
     return Group(what, Text(), Text("\n".join(newest.episodes) or "no episode yet"))
 

@@ -1,17 +1,22 @@
 """`burstwatch windows` against a real broker: the newest rows, the live lines, the table."""
 
 import io
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 from rich.console import Console
 
+from burstwatch import tail
+from burstwatch.windows import table
 from burstwatch.windows.table import Newest, picture
+from collector.schema.errors import OperatorError
 from collector.schema.topics import EPISODES, WINDOWS
 from tests.support.broker import create_topic, embedded_broker
 from tests.support.pipeline import run_cli
@@ -125,3 +130,60 @@ def test_malformed_messages_and_rows_from_long_ago_are_left_out():
     assert "chat" in shown(newest)
     assert "old" not in shown(newest)
     assert "no windows yet" in shown(Newest())
+
+
+MALFORMED = ({"end": "soon"}, {"end": 10**30}, {"windows": [1]}, {"windows": {"60": {"arrivals": "many"}}},
+             {"windows": {"60": {}}}, {"windows": {"sixty": STATS}}, {"windows": {"60": None}})  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", MALFORMED)
+def test_a_malformed_row_is_left_out_of_the_table_and_the_others_are_shown(wrong):
+    shown = Newest()
+    for message in (row("good", END), row("bad", END) | wrong, {"service": "bad", "kind": "burst", "onset": "x"}):
+        shown.note(message)
+    console = Console(file=io.StringIO(), width=200)
+    console.print(picture(shown, 60))
+    assert "good" in console.file.getvalue()
+    assert all(name.isdigit() for found in shown.rows.values() for name in found["windows"])
+
+
+def test_the_table_can_be_read_while_rows_come_in():
+    shown, stop, wrong = Newest(), threading.Event(), []
+
+    def feed() -> None:
+        for i in itertools.takewhile(lambda _: not stop.is_set(), itertools.count()):
+            shown.note(row(f"s{i}", END))
+
+    feeding = threading.Thread(target=feed)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    feeding.start()
+    try:
+        for _ in range(15):
+            picture(shown, 60)
+    except RuntimeError as error:
+        wrong.append(error)
+    stop.set()
+    feeding.join()
+    sys.setswitchinterval(interval)
+    assert wrong == []
+
+
+def test_rows_of_long_ago_make_room_for_new_ones(monkeypatch):
+    monkeypatch.setattr(table, "ROWS_MAX", 3)
+    shown = Newest()
+    for i in range(3):
+        shown.note(row(f"old-{i}", END))
+    shown.note(row("old-2", END + 2 * table.FORGET_US))
+    shown.note(row("new", END + 2 * table.FORGET_US))
+    assert [found["service"] for found in shown.known()] == ["new", "old-2"]
+
+
+def test_when_nobody_answers_any_more_it_says_so(monkeypatch):
+    monkeypatch.setattr(tail, "_SILENT_S", 1.0)
+    with embedded_broker() as broker:
+        create_topic(broker.bootstrap_servers, partitions=1, name=WINDOWS)
+        put(broker.bootstrap_servers, *(row("chat", END + i) for i in range(3)))
+        monkeypatch.setattr(tail, "_objects", lambda _consumer: iter(()))
+        with pytest.raises(OperatorError, match="stopped answering"):
+            list(tail.newest(broker.bootstrap_servers, [WINDOWS], 10))
