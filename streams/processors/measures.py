@@ -15,7 +15,7 @@ from collector.schema.batch import Batch
 from collector.schema.events import Outcome
 from streams.processors.columns import codes, numbers
 from streams.processors.count_panes import PER_REQUEST_MAX
-from streams.stats.log_sketch import buckets
+from streams.stats.log_sketch import buckets, whole_buckets
 
 Ints = NDArray[np.int64]
 
@@ -96,22 +96,31 @@ def completed_of(batch: Batch, column: NDArray[np.intp]) -> Completed:
 def observe(completed: Completed) -> Observed:
     """Return what ``completed`` show."""
     _, ok, _, submitted, first, ended, request_tokens, response_tokens = completed
-    size = len(ok)
     started, over = first >= 0, ended >= 0
     both = started & over
     wait, took, told = first - submitted, ended - submitted, ended - first
     # The cap of the tokens: a time submitted near 0 would soon take the sums past 64 bits.
-    values = np.stack([request_tokens, response_tokens, *(np.minimum(t, PER_REQUEST_MAX) for t in (wait, took, told))])
+    capped = (np.minimum(time, PER_REQUEST_MAX) for time in (wait, took, told))
     backwards = (started & (wait < 0)) | (over & (took < 0)) | (both & (told < 0))
-    good = ok & ~backwards
-    known = np.stack([request_tokens >= 0, ok & (response_tokens >= 0), good, good, good])
-    known[_TIMES:] &= [started, over, both & (response_tokens > 1)]
-    sums = np.where(known, values, 0).sum(axis=1).tolist()
-    place = np.flatnonzero(known)
-    measure = np.repeat(np.arange(len(MEASURES)), np.count_nonzero(known, axis=1))
-    event = place - measure * size
-    scaled = values.ravel()[place].astype(np.float64)
-    times, ratios = np.searchsorted(measure, [_TIMES, _PER_TOKEN])
-    scaled[times:] /= 1e6
-    scaled[ratios:] /= response_tokens[event[ratios:]] - 1
-    return Observed(measure, event, buckets(scaled), (*sums[:_PER_TOKEN], 0), int(np.count_nonzero(backwards)))
+    negative = int(np.count_nonzero(backwards))
+    good = ok & ~backwards if negative else ok
+    known = (
+        request_tokens >= 0,
+        ok & (response_tokens >= 0),
+        good & started,
+        good & over,
+        good & both & (response_tokens > 1),
+    )
+    events = [which.nonzero()[0] for which in known]
+    fields = zip((request_tokens, response_tokens, *capped), events, strict=True)
+    values = [field[event] for field, event in fields]
+    times = np.concatenate(values[_TIMES:]) / 1e6
+    if ratios := len(values[_PER_TOKEN]):
+        times[-ratios:] /= response_tokens[events[_PER_TOKEN]] - 1
+    return Observed(
+        measure=np.repeat(np.arange(len(MEASURES)), [len(event) for event in events]),
+        event=np.concatenate(events),
+        bucket=np.concatenate([whole_buckets(np.concatenate(values[:_TIMES])), buckets(times)]),
+        sums=(*(int(value.sum()) for value in values[:_PER_TOKEN]), 0),
+        negative=negative,
+    )

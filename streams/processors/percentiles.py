@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from streams.processors.measures import MEASURES, Completed, Observed
 from streams.processors.open_panes import PANE_US
 from streams.stats.log_sketch import GREATEST, ZERO, value_of
+from streams.stats.runs import run_starts
 from streams.stats.sparse_panes import CellSums, SparsePanes
 
 Ints = NDArray[np.int64]
@@ -25,6 +26,8 @@ _BUCKETS = GREATEST - ZERO + 1
 _KEYS = len(MEASURES) * _BUCKETS
 _VALUES = np.array([value_of(bucket) for bucket in range(ZERO, GREATEST + 1)])
 _PERCENT = np.array(list(LEVELS.values()))
+_ALL_FROM = 100 // (100 - max(LEVELS.values()))  # values, from where on every level is given
+_WINDOW = 2**32  # cells are below; a whole number of buckets
 
 
 class PercentilePanes:
@@ -42,7 +45,11 @@ class PercentilePanes:
         if not completed.fresh.all():
             fresh = completed.fresh[event]
             event, keys = event[fresh], keys[fresh]
-        self._panes.add((completed.at // PANE_US)[event], completed.column[event], keys)
+        panes, columns = completed.at // PANE_US, completed.column[event]
+        if (pane := panes.min()) == panes.max():
+            self._panes.add_to(int(pane), columns, keys)
+        else:
+            self._panes.add(panes[event], columns, keys)
 
     def drop_from(self, pane: int) -> None:
         """Drop what lies ahead from ``pane`` on: the counting path has no room for it."""
@@ -56,12 +63,14 @@ class PercentilePanes:
         self._panes.move(end)
         windows = [self._panes.window(length) for length in self._lengths]
         found: list[dict[int, dict[str, Mapping[str, float | None]]]] = [{} for _ in windows]
-        window, groups, counts, levels = _levels(windows)
-        for at, group, n, values in zip(window, groups, counts, levels, strict=True):
+        for at, group, n, values in zip(*_levels(windows), strict=True):
             column, measure = divmod(group, len(MEASURES))
-            given = zip(LEVELS.items(), values, strict=True)
-            of = {name: value if n * (100 - percent) >= 100 else None for (name, percent), value in given}
-            found[at].setdefault(column, {})[MEASURES[measure]] = of
+            levels: dict[str, float | None] = dict(zip(LEVELS, values, strict=True))
+            if n < _ALL_FROM:
+                for name, percent in LEVELS.items():
+                    if n * (100 - percent) < 100:
+                        levels[name] = None
+            found[at].setdefault(column, {})[MEASURES[measure]] = levels
         return [dict(columns) for columns in found]
 
     def dump(self) -> dict[str, NDArray[Any]]:
@@ -81,27 +90,28 @@ def _levels(windows: Sequence[CellSums]) -> tuple[list[int], list[int], list[int
     sizes = [len(window.cells) for window in windows]
     if not sum(sizes):
         return [], [], [], []
-    cells = np.concatenate([window.cells for window in windows]).astype(np.int64)
+    window = np.repeat(np.arange(len(windows)) * _WINDOW, sizes)
+    of_class = np.concatenate([window.cells for window in windows])
     counts = np.concatenate([window.counts for window in windows])
-    window = np.repeat(np.arange(len(windows)), sizes)
-    total, total_counts = _summed(window * _KEYS + cells % _KEYS, counts)
+    of_all, sums = _summed(window + of_class % _KEYS, counts)
     # Groups must be in one piece and ascending inside; their order does not matter.
-    window = np.concatenate([total // _KEYS, window])
-    cells = np.concatenate([total % _KEYS, cells])
-    counts = np.concatenate([total_counts, counts])
-    group, bucket = np.divmod(cells, _BUCKETS)
-    heads = np.flatnonzero(np.diff(group, prepend=-1) | np.diff(window, prepend=-1))
-    upto = np.cumsum(counts)
+    cells = np.concatenate([of_all, window + of_class])
+    counts = np.concatenate([sums, counts])
+    group = cells // _BUCKETS
+    bucket = cells - group * _BUCKETS
+    heads = run_starts(group)
+    upto = counts.cumsum()
     before = upto[heads] - counts[heads]
-    sizes_of = np.diff(before, append=upto[-1])
+    sizes_of = np.append(before[1:], upto[-1]) - before
     ranks = -(-sizes_of[:, None] * _PERCENT // 100)  # ceil(q n), in whole numbers
-    places = np.searchsorted(upto, before[:, None] + np.maximum(ranks, 1))
+    places = upto.searchsorted(before[:, None] + np.maximum(ranks, 1))
     values: list[list[float]] = _VALUES[bucket[places]].tolist()
-    return window[heads].tolist(), group[heads].tolist(), sizes_of.tolist(), values
+    at, columns = np.divmod(group[heads], _WINDOW // _BUCKETS)
+    return at.tolist(), columns.tolist(), sizes_of.tolist(), values
 
 
 def _summed(cells: Ints, counts: Ints) -> tuple[Ints, Ints]:
-    by = np.argsort(cells, kind="stable")
+    by = cells.argsort(kind="stable")
     cells = cells[by]
-    heads = np.flatnonzero(np.diff(cells, prepend=-1))
+    heads = run_starts(cells)
     return cells[heads], np.add.reduceat(counts[by], heads)

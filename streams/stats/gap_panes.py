@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.stats.pane_ring import PaneRing
+from streams.stats.runs import run_starts
 from streams.stats.sparse_panes import CellSums, SparsePanes
 
 Ints = NDArray[np.int64]
@@ -76,20 +77,23 @@ class GapPanes:
 
     def add(self, pane: int, times: Ints, columns: NDArray[Any]) -> None:
         """Add events of one pane in time order, none before those added earlier; ``columns`` from 1 on."""
-        by = np.argsort(columns, kind="stable")
+        by, size = columns.argsort(kind="stable"), len(times)
         at = np.concatenate([times, times[by]])
-        column = np.concatenate([np.zeros(len(times), np.intp), columns[by]])
-        heads = np.flatnonzero(np.diff(column, prepend=-1))
-        tails = np.append(heads[1:], len(at)) - 1
+        column = np.zeros(2 * size, np.intp)
+        column[size:] = columns[by]
+        heads = run_starts(column)
+        tails = np.empty_like(heads)
+        tails[:-1], tails[-1] = heads[1:] - 1, 2 * size - 1
         who = column[heads]
         last = self._last[:, who]
-        gaps = np.diff(at, prepend=at[0])
+        gaps = np.empty_like(at)
+        np.subtract(at[1:], at[:-1], out=gaps[1:])
         gaps[heads] = at[heads] - last[_AT]
         products = np.empty_like(gaps)
         np.multiply(gaps[1:], gaps[:-1], out=products[1:])
         products[heads] = gaps[heads] * last[_GAP]
         before = np.where(tails > heads, pane, last[_PANE])
-        self._last[:, who] = np.stack([at[tails], np.full(len(who), pane), gaps[tails], before])
+        self._last[:, who] = at[tails], np.full(len(who), pane), gaps[tails], before
         if (last[_GAP_PANE] != pane).any():
             self._cross(pane, who, last, _Seam(gaps, products, heads, tails))
         self._add_inner(pane, column, gaps, products)

@@ -63,13 +63,17 @@ def _fraction(a: float, b: float, x: float) -> float:
     c, d = 1.0, 1 / _off_zero(1 - (a + b) * x / (a + 1))
     value = d
     for m in range(1, _STEPS_MAX):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        d, c = 1 / _off_zero(1 + even * d), _off_zero(1 + even / c)
+        twice = a + 2 * m
+        even = m * (b - m) * x / ((twice - 1) * twice)
+        under, c = 1 + even * d, 1 + even / c
+        d, c = 1 / (under if abs(under) > _TINY else _TINY), c if abs(c) > _TINY else _TINY
         value *= d * c
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        d, c = 1 / _off_zero(1 + odd * d), _off_zero(1 + odd / c)
-        value *= d * c
-        if abs(d * c - 1) < 1e-15:
+        odd = -(a + m) * (a + b + m) * x / (twice * (twice + 1))
+        under, c = 1 + odd * d, 1 + odd / c
+        d, c = 1 / (under if abs(under) > _TINY else _TINY), c if abs(c) > _TINY else _TINY
+        factor = d * c
+        value *= factor
+        if -1e-15 < factor - 1 < 1e-15:
             break
     return value
 

@@ -31,9 +31,24 @@ def buckets(values: ArrayLike) -> NDArray[np.int64]:
     [-2048, 0, 1, 32, 96, -32]
     """
     given = np.asarray(values, dtype=np.float64)
-    logs = np.log2(given, out=np.full(given.shape, -np.inf), where=given > 0)
-    index = np.clip(np.ceil(PER_OCTAVE * logs - _ROUNDING), ZERO + 1, GREATEST).astype(np.int64)
-    return np.where(given > 0, index, ZERO)
+    with np.errstate(divide="ignore"):
+        logs = np.log2(given)
+    index = np.minimum(np.maximum(np.ceil(PER_OCTAVE * logs - _ROUNDING), ZERO + 1), GREATEST)
+    return np.where(given > 0, index, ZERO).astype(np.int64)
+
+
+_SMALL = buckets(np.arange(2**16)).astype(np.int16)  # most counts of tokens are, and looking up is faster
+
+
+def whole_buckets(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the bucket of each whole number, as ``buckets`` does.
+
+    >>> whole_buckets(np.array([0, 1, 8])).tolist(), whole_buckets(np.array([2**20])).tolist()
+    ([-2048, 0, 96], [640])
+    """
+    if len(values) and values.max() >= len(_SMALL):
+        return buckets(values)
+    return _SMALL[values].astype(np.int64)
 
 
 def value_of(bucket: int) -> float:

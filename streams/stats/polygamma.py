@@ -35,7 +35,7 @@ def trigamma(x: Number) -> Number:
     >>> round(trigamma(1.0), 12)  # pi^2/6
     1.644934066848
     """
-    shift = sum(1 / (x + k) ** 2 for k in range(_STEPS))
+    shift = sum([1 / (x + k) ** 2 for k in range(_STEPS)])
     y = x + _STEPS
     r = 1 / (y * y)
     series = r * (1 / 6 - r * (1 / 30 - r * (1 / 42 - r * (1 / 30 - r * (5 / 66)))))

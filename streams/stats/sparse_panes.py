@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.stats.runs import run_starts
+
 Ints = NDArray[np.int64]
 Cells = NDArray[np.int32]  # 32 bits hold 300,000 columns of 6,400 keys
 
@@ -58,13 +60,27 @@ class SparsePanes:
         if not len(panes):
             return 0
         dropped = 0
-        for pane, cells in _by_pane(panes, (columns * self._keys + keys).astype(np.int32)):
+        for pane, cells in _by_pane(panes, self._cells_of(columns, keys)):
             self._add(pane, cells)
             if len(self._panes) > 2 * AHEAD_PANES_MAX:
                 dropped += self._shed()
+        return dropped + self._shed_if_full()
+
+    def add_to(self, pane: int, columns: NDArray[Any], keys: NDArray[Any]) -> int:
+        """Do what ``add`` does where all counts are of one ``pane``."""
+        if not len(keys):
+            return 0
+        self._add(pane, self._cells_of(columns, keys))
+        return self._shed_if_full()
+
+    def _cells_of(self, columns: NDArray[Any], keys: NDArray[Any]) -> Cells:
+        cells: Cells = (columns * self._keys + keys).astype(np.int32)
+        return cells
+
+    def _shed_if_full(self) -> int:
         if len(self._panes) > AHEAD_PANES_MAX or self._ahead > AHEAD_CELLS_MAX:
-            dropped += self._shed()
-        return dropped
+            return self._shed()
+        return 0
 
     def _add(self, pane: int, cells: Cells) -> None:
         if pane < self._end - self._longest:
@@ -134,13 +150,23 @@ class SparsePanes:
 
     def _roll(self, cells: Cells, counts: NDArray[Any], windows: slice) -> None:
         """Add ``counts`` of ``cells`` (no cell twice) to the sums of ``windows``."""
-        slots = np.searchsorted(self._cells, cells)
+        slots = self._cells.searchsorted(cells)
         new = self._cells[slots] != cells
         if new.any():
-            self._sums = np.insert(self._sums, slots[new], 0, axis=1)
-            self._cells = np.insert(self._cells, slots[new], cells[new])
-            slots = np.searchsorted(self._cells, cells)
-        self._sums[windows, slots] += counts
+            slots += np.cumsum(new) - new  # each moves up by the new cells below it
+            self._insert(slots[new], cells[new])
+        for sums in self._sums[windows]:
+            sums[slots] += counts
+
+    def _insert(self, slots: NDArray[np.intp], cells: Cells) -> None:
+        """Make room for new ``cells``, which will be at ``slots``."""
+        size = len(self._cells) + len(cells)
+        old = np.ones(size, np.bool_)
+        old[slots] = False
+        kept, self._cells = self._cells, np.empty(size, np.int32)
+        self._cells[slots], self._cells[old] = cells, kept
+        sums, self._sums = self._sums, np.zeros((len(self._lengths), size), np.int64)
+        self._sums[:, old] = sums
 
     def _prune(self) -> None:
         """Forget cells no window holds any more, once they are the greater part."""
@@ -224,7 +250,7 @@ class _Pane:
             both = np.concatenate([self.cells, cells])
             by = np.argsort(both, kind="stable")
             both = both[by]
-            heads = np.flatnonzero(np.diff(both, prepend=np.int32(-1)))
+            heads = run_starts(both)
             counts = np.add.reduceat(np.concatenate([self.counts, counts])[by], heads)
             cells = both[heads]
         self.cells, self.counts = cells, counts
@@ -244,8 +270,11 @@ class _Pane:
 def _counted(cells: Cells) -> tuple[Cells, Cells]:
     """Return the distinct ``cells`` (at least one), ascending, and how often each occurs."""
     ordered = np.sort(cells)
-    heads = np.flatnonzero(np.diff(ordered, prepend=np.int32(-1)))
-    return ordered[heads], np.diff(heads, append=len(ordered)).astype(np.int32)
+    heads = run_starts(ordered)
+    counts = np.empty(len(heads), np.int32)
+    np.subtract(heads[1:], heads[:-1], out=counts[:-1], casting="unsafe")
+    counts[-1] = len(ordered) - heads[-1]
+    return ordered[heads], counts
 
 
 def _by_pane(panes: Ints, cells: Cells) -> Iterator[tuple[int, Cells]]:
@@ -258,6 +287,6 @@ def _by_pane(panes: Ints, cells: Cells) -> Iterator[tuple[int, Cells]]:
     # 16 bits are sorted by radix, four times as fast.
     by = np.argsort((panes - low).astype(np.uint16) if span < 2**16 else panes, kind="stable")
     panes, cells = panes[by], cells[by]
-    cuts = [0, *(np.flatnonzero(np.diff(panes)) + 1).tolist(), len(panes)]
+    cuts = [*run_starts(panes).tolist(), len(panes)]
     for start, stop in pairwise(cuts):
         yield int(panes[start]), cells[start:stop]
