@@ -11,6 +11,8 @@ from collector.schema.packed import Packed
 
 _STORED = {width: np.dtype(f"<u{width}") for width in (1, 2, 4, 8)}
 
+Codes = tuple[Sequence[str], NDArray[np.intp]]  # a dictionary, and each event's place in it
+
 
 def numbers(batch: Batch, name: str, *, absent: int = 0) -> NDArray[np.int64]:
     """Return an integer column, ``absent`` where there is no value."""
@@ -20,7 +22,7 @@ def numbers(batch: Batch, name: str, *, absent: int = 0) -> NDArray[np.int64]:
     return _integers(values_of(values), absent)
 
 
-def codes(batch: Batch, name: str) -> tuple[Sequence[str], NDArray[np.intp]]:
+def codes(batch: Batch, name: str) -> Codes:
     """Return a coded column's dictionary and codes; absent values have the code ``len(dictionary)``."""
     column = batch.columns.get(name)
     if not isinstance(column, Coded):

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collector.schema.codec import Batch
 from collector.schema.events import Reason
-from streams.processors.columns import codes
+from streams.processors.columns import Codes
 from streams.processors.open_panes import PANE_US
 from streams.stats.sparse_panes import SparsePanes
 
@@ -62,9 +61,9 @@ class FailureReasons:
         self._panes.load(arrays, "reasons")
 
 
-def reasons_of(batch: Batch) -> NDArray[np.intp]:
-    """Return each event's reason as its place in ``REASONS``; where none is given it is "unknown"."""
-    texts, code = codes(batch, "reason")
+def reasons_of(reason: Codes) -> NDArray[np.intp]:
+    """Return each failure's reason as its place in ``REASONS``; where none is given it is "unknown"."""
+    texts, code = reason
     lookup = np.array([*(_INDEX.get(text, _UNKNOWN) for text in texts), _UNKNOWN], np.intp)
     found: NDArray[np.intp] = lookup[code]
     return found

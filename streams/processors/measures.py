@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from collector.schema.batch import Batch
 from collector.schema.events import Outcome
-from streams.processors.columns import codes, numbers
+from streams.processors.columns import Codes, numbers
 from streams.processors.count_panes import PER_REQUEST_MAX
 from streams.stats.log_sketch import buckets, whole_buckets
 
@@ -77,12 +77,11 @@ class Observed(NamedTuple):
     negative: int
 
 
-def completed_of(batch: Batch, column: NDArray[np.intp]) -> Completed:
+def completed_of(batch: Batch, column: NDArray[np.intp], outcome: Codes) -> Completed:
     """Return the completions of ``batch``, all of them fresh; ``column`` is each one's class."""
-    outcomes, outcome = codes(batch, "outcome")
     return Completed(
         column=column,
-        ok=outcome == outcomes.index(Outcome.OK) if Outcome.OK in outcomes else np.zeros(batch.n, np.bool_),
+        ok=which_are(Outcome.OK, outcome),
         fresh=np.ones(batch.n, np.bool_),
         submitted=numbers(batch, "submitted_at"),
         first_token=numbers(batch, "first_token_at", absent=-1),
@@ -91,6 +90,13 @@ def completed_of(batch: Batch, column: NDArray[np.intp]) -> Completed:
         request_tokens=np.minimum(numbers(batch, "request_tokens", absent=-1), PER_REQUEST_MAX),
         response_tokens=np.minimum(numbers(batch, "response_tokens", absent=-1), PER_REQUEST_MAX),
     )
+
+
+def which_are(value: str, coded: Codes) -> NDArray[np.bool_]:
+    """Return which events have ``value``."""
+    values, code = coded
+    here: NDArray[np.bool_] = code == (values.index(value) if value in values else -1)
+    return here
 
 
 def observe(completed: Completed) -> Observed:

@@ -23,8 +23,7 @@ class PendingReasons:
         """Take failures that ended at ``times`` (us); the code ``len(reasons)`` stands for a reason not given."""
         width = len(reasons) + 1
         names = [*reasons, UNKNOWN]
-        found, counts = np.unique(times // SECOND_US * width + codes, return_counts=True)
-        for place, count in zip(found.tolist(), counts.tolist(), strict=True):
+        for place, count in Counter((times // SECOND_US * width + codes).tolist()).items():
             second, code = divmod(place, width)
             if second >= self._shown:
                 self._seconds.setdefault(second, Counter())[names[code]] += count

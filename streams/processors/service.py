@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collector.schema.codec import Batch
-from collector.schema.events import Kind
+from collector.schema.events import Kind, Outcome
 from streams.processors.bursts import BurstStatus
 from streams.processors.columns import codes, numbers
 from streams.processors.count_panes import PER_REQUEST_MAX
@@ -28,7 +28,7 @@ from streams.processors.episodes import AnyEpisode, PressureEpisode
 from streams.processors.failure_reasons import reasons_of
 from streams.processors.failures import FailureStatus
 from streams.processors.ledger import Ledger
-from streams.processors.measures import completed_of
+from streams.processors.measures import Completed, completed_of, which_are
 from streams.processors.open_panes import PANE_US, SECOND_US
 from streams.processors.outputs import ALL, WindowRow
 from streams.processors.pressure import Pressure
@@ -124,39 +124,50 @@ class ServiceState:
         if (fresh := self._fresh(times)) is not None:
             times, columns = times[fresh], columns[fresh]
         self._timeline.counts.add_arrivals(times, columns)
-        if (settled := self._settled) is not None:
+        if (settled := self._settled) is not None and len(times) and times.min() <= settled:
             ahead = times > settled
-            if not ahead.all():
-                times, columns = times[ahead], columns[ahead]
+            times, columns = times[ahead], columns[ahead]
         self._counted["ordered"] += size - len(times)
         self._counted["future"] += self._timeline.ordered.add(times, columns)
 
     def _add_completions(self, batch: Batch, columns: NDArray[np.intp]) -> None:
-        completed = completed_of(batch, columns)
+        outcome = codes(batch, "outcome")
+        completed = completed_of(batch, columns, outcome)
+        times, took = completed.at, completed.took
         request_tokens = np.maximum(completed.request_tokens, 0)
         response_tokens = np.maximum(completed.response_tokens, 0)
-        failed = self._classes.add_completions(batch, columns, (request_tokens, response_tokens))
-        times, took = completed.at, completed.took
-        values: list[NDArray[Any]] = [request_tokens, response_tokens, took >= 0, np.clip(took, 0, PER_REQUEST_MAX)]
+        self._classes.add_completions(columns, outcome, (request_tokens, response_tokens))
         fresh = self._fresh(times)
         self._timeline.sketches.add(completed if fresh is None else completed._replace(fresh=fresh))
+        failed = which_are(Outcome.FAILED, outcome)
         if failed.any():
-            reasons, reason = codes(batch, "reason")
-            self._timeline.alarms.reasons.add(times[failed], reasons, reason[failed])
-            which = np.flatnonzero(failed if fresh is None else failed & fresh)
-            self._timeline.reasons.add(times[which], columns[which], reasons_of(batch)[which])
+            self._add_failures(batch, failed.nonzero()[0], completed, fresh)
+        values: list[NDArray[Any]] = [request_tokens, response_tokens, took >= 0]
+        values.append(np.minimum(np.maximum(took, 0), PER_REQUEST_MAX))
         if fresh is not None:
             times, columns, failed = times[fresh], columns[fresh], failed[fresh]
             values = [value[fresh] for value in values]
         self._timeline.counts.add_completions(times, columns, failed, values)
 
+    def _add_failures(
+        self, batch: Batch, which: NDArray[np.intp], completed: Completed, fresh: NDArray[np.bool_] | None
+    ) -> None:
+        """Count why ``which`` of ``completed`` failed."""
+        names, code = codes(batch, "reason")
+        columns, times, code = completed.column[which], completed.at[which], code[which]
+        self._classes.add_failures(columns, (names, code))
+        self._timeline.alarms.reasons.add(times, names, code)
+        if fresh is not None:
+            kept = fresh[which]
+            columns, times, code = columns[kept], times[kept], code[kept]
+        self._timeline.reasons.add(times, columns, reasons_of((names, code)))
+
     def _fresh(self, times: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         """Return which events the counts still take, None if all; count the others."""
-        if (fresh_from := self._fresh_from) is None:
+        fresh_from = self._fresh_from
+        if fresh_from is None or times.min() >= fresh_from:
             return None
         fresh: NDArray[np.bool_] = times >= fresh_from
-        if fresh.all():
-            return None
         self._counted["counts"] += int(len(fresh) - fresh.sum())
         return fresh
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collector.schema.codec import Batch
-from collector.schema.events import Outcome
-from streams.processors.columns import codes
+from streams.processors.columns import Codes, codes
 
 ClassKey = tuple[str, str]  # (model, log_type)
 
@@ -19,6 +18,7 @@ Vacant = Callable[[list[int]], int | None]
 
 UNKNOWN = "unknown"
 SUM_MAX = 2**63 - 1  # sums and counts stand still there: what is beyond fits in no snapshot
+_KNOWN_MAX = 64  # dictionaries; an agent's are the same from message to message
 OTHER: ClassKey = ("other", "other")
 
 
@@ -52,6 +52,7 @@ class Classes:
         self._limit = limit
         self._column: dict[ClassKey, int] = {}
         self._keys: list[ClassKey] = []
+        self._known: dict[tuple[Any, Any], NDArray[np.intp]] = {}  # by dictionaries: columns of pairs, 0: look it up
         self.totals: dict[ClassKey, ClassTotals] = {}
 
     @property
@@ -63,17 +64,33 @@ class Classes:
         """Return each event's column; new classes get theirs, if need be one that is ``vacant``."""
         models, model = codes(batch, "model")
         log_types, log_type = codes(batch, "log_type")
-        width = len(log_types)
-        pair = model * width + log_type
-        lookup = np.zeros((len(models) + 1) * width, np.intp)
-        here = {
-            (models[code // width] if code // width < len(models) else UNKNOWN, log_types[code % width]): code
-            for code in np.flatnonzero(np.bincount(pair)).tolist()
-        }
-        for key in sorted(here, key=self._column.__contains__, reverse=True):  # a column in use here is not vacant
-            lookup[here[key]] = self._column_of(key, vacant, here)
+        pair = model * len(log_types) + log_type
+        dictionaries = (tuple(models), tuple(log_types))
+        lookup = self._known.get(dictionaries)
+        if lookup is None or not lookup[pair].all():
+            lookup = self._look_up(dictionaries, pair, vacant)
         columns: NDArray[np.intp] = lookup[pair]
         return columns
+
+    def _look_up(
+        self, dictionaries: tuple[tuple[str, ...], tuple[str, ...]], pair: NDArray[np.intp], vacant: Vacant
+    ) -> NDArray[np.intp]:
+        """Return the column of each ``pair`` that occurs."""
+        models, log_types = dictionaries
+        width = len(log_types)
+        lookup = np.zeros((len(models) + 1) * width, np.intp)
+        here = {
+            code: (models[code // width] if code // width < len(models) else UNKNOWN, log_types[code % width])
+            for code in np.flatnonzero(np.bincount(pair)).tolist()
+        }
+        keys = set(here.values())
+        for code in sorted(here, key=lambda code: here[code] in self._column, reverse=True):
+            lookup[code] = self._column_of(here[code], vacant, keys)  # a column in use here is not vacant
+        if keys <= self._column.keys():  # those that share the column of ``OTHER`` may get their own
+            if len(self._known) >= _KNOWN_MAX:
+                self._known.clear()
+            self._known[dictionaries] = lookup
+        return lookup
 
     def _column_of(self, key: ClassKey, vacant: Vacant, here: Container[ClassKey]) -> int:
         if (column := self._column.get(key)) is not None:
@@ -91,6 +108,7 @@ class Classes:
         return column
 
     def _take_over(self, column: int, key: ClassKey) -> int:
+        self._known.clear()
         before, self._keys[column - 1] = self._keys[column - 1], key
         del self._column[before], self.totals[before]
         self._column[key] = column
@@ -101,27 +119,26 @@ class Classes:
     def add_arrivals(self, columns: NDArray[np.intp]) -> None:
         """Count arrivals."""
         counts = np.bincount(columns)
-        for column in np.flatnonzero(counts).tolist():
+        for column in counts.nonzero()[0].tolist():
             self.totals[self.keys[column - 1]].arrivals += int(counts[column])
 
     def add_completions(
-        self, batch: Batch, columns: NDArray[np.intp], tokens: tuple[NDArray[np.int64], NDArray[np.int64]]
-    ) -> NDArray[np.bool_]:
-        """Count the completions of ``batch`` by outcome and reason; return which of them failed."""
-        outcomes, outcome = codes(batch, "outcome")
-        reasons, reason = codes(batch, "reason")
-        failed = outcome == outcomes.index(Outcome.FAILED) if Outcome.FAILED in outcomes else outcome < 0
+        self, columns: NDArray[np.intp], outcome: Codes, tokens: tuple[NDArray[np.int64], NDArray[np.int64]]
+    ) -> None:
+        """Count completions by outcome, and their tokens (request and response)."""
         sums = [np.bincount(columns, values).astype(np.int64).tolist() for values in tokens]
         keys = self.keys
         for column, key in enumerate(keys[: len(sums[0]) - 1], 1):
             totals = self.totals[key]
             totals.request_tokens = min(totals.request_tokens + sums[0][column], SUM_MAX)
             totals.response_tokens = min(totals.response_tokens + sums[1][column], SUM_MAX)
-        for key, name, count in _pairs(keys, columns, (outcomes, outcome)):
+        for key, name, count in _pairs(keys, columns, outcome):
             self.totals[key].completions[name] += count
-        for key, name, count in _pairs(keys, columns[failed], (reasons, reason[failed])):
+
+    def add_failures(self, columns: NDArray[np.intp], reason: Codes) -> None:
+        """Count failures by reason."""
+        for key, name, count in _pairs(self.keys, columns, reason):
             self.totals[key].failures[name] += count
-        return failed
 
     def dump(self) -> list[Any]:
         """Return the state as plain values, in column order."""
@@ -145,13 +162,11 @@ class Classes:
             )
 
 
-def _pairs(
-    keys: list[ClassKey], columns: NDArray[np.intp], coded: tuple[Any, NDArray[np.intp]]
-) -> list[tuple[ClassKey, str, int]]:
+def _pairs(keys: list[ClassKey], columns: NDArray[np.intp], coded: Codes) -> list[tuple[ClassKey, str, int]]:
     """Return (class, text, how many) for every pair that occurs; absent text is "unknown"."""
     texts, code = coded
     width = len(texts) + 1
     counts = np.bincount(columns * width + code)
-    found = np.flatnonzero(counts).tolist()
+    found = counts.nonzero()[0].tolist()
     names = [*texts, UNKNOWN]
     return [(keys[flat // width - 1], names[flat % width], int(counts[flat])) for flat in found]

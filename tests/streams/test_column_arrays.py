@@ -37,7 +37,7 @@ def test_arrays_hold_the_columns_values_whichever_body_they_came_in(made):
             elif spec.type is ColumnType.CODED:
                 assert wanted == texts(*codes(again, spec.name))
         if batch.kind is Kind.COMPLETION and rows:
-            completed = completed_of(again, np.zeros(again.n, np.intp))
+            completed = completed_of(again, np.zeros(again.n, np.intp), codes(again, "outcome"))
             ended, took = completed.at, completed.took
             known = [r.ended_at is not None and r.ended_at >= r.submitted_at for r in rows]
             assert [r.submitted_at if r.ended_at is None else r.ended_at for r in rows] == ended.tolist()
