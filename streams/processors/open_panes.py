@@ -81,10 +81,13 @@ class OpenPanes:
         for part, panes, second in _placed(times // SECOND_US, 10):
             size, cells = len(panes), len(panes) * self._columns
             flat = second // 10 * self._columns + columns[part]
-            fail = np.flatnonzero(failed[part])
-            sums = [np.bincount(flat, minlength=cells), np.bincount(flat[fail], minlength=cells)]
-            sums += [np.bincount(flat, value[part], cells).astype(np.int64) for value in values]
-            stacked = np.stack(sums).reshape(len(sums), size, self._columns)
+            fail = failed[part].nonzero()[0]
+            sums = np.empty((2 + len(values), cells), np.int64)
+            sums[0] = np.bincount(flat, minlength=cells)
+            sums[1] = np.bincount(flat[fail], minlength=cells)
+            for row, value in zip(sums[2:], values, strict=True):
+                row[:] = np.bincount(flat, value[part], cells)
+            stacked = sums.reshape(len(sums), size, self._columns)
             ended = np.bincount(second, minlength=size * 10).reshape(size, 10)
             gone = np.bincount(second[fail], minlength=size * 10).reshape(size, 10)
             for i in np.flatnonzero(ended.any(axis=1)).tolist():

@@ -96,25 +96,24 @@ class GapPanes:
         self._last[:, who] = at[tails], np.full(len(who), pane), gaps[tails], before
         if (last[_GAP_PANE] != pane).any():
             self._cross(pane, who, last, _Seam(gaps, products, heads, tails))
-        self._add_inner(pane, column, gaps, products)
+        self._add_inner(pane, column, _Seam(gaps, products, heads, tails))
         whole = times % 1_000_000 == 0
         if whole.any():
             self._add_whole(pane, columns[whole])
             self._add_seconds(pane, at, column, (heads, last))
 
-    def _add_inner(self, pane: int, column: NDArray[np.intp], gaps: Ints, products: Ints) -> None:
+    def _add_inner(self, pane: int, column: NDArray[np.intp], seam: "_Seam") -> None:
         """Add the events of ``column``, and what lies in this pane whole: gaps (-1 for none) and products."""
+        gaps, products, heads, tails = seam
         exact, logs = self._exact.row(pane), self._logs.row(pane)
-        size = exact.shape[1]
-        exact[EVENTS] += _counts(column, size)
+        size, who = exact.shape[1], column[heads]
+        exact[EVENTS, who] += (tails - heads + 1).astype(np.uint64)
         zero = gaps == 0
         if zero.any():
             exact[ZEROS] += _counts(column[zero], size)
-        us = np.maximum(gaps, 0).astype(np.float64)
-        # Exact in floating point: gaps inside one pane sum to 1e7 us at most, their squares and products to 1e14.
-        exact[TOTAL] += np.bincount(column, us, size).astype(np.uint64)
-        exact[SQUARES] += np.bincount(column, us * us, size).astype(np.uint64)
-        exact[PRODUCTS] += np.bincount(column, products, size).astype(np.uint64)
+        us = np.maximum(gaps, 0)
+        for field, values in ((TOTAL, us), (SQUARES, us * us), (PRODUCTS, products)):
+            exact[field, who] += np.add.reduceat(values, heads).astype(np.uint64)
         x = us / 1e6
         log = np.log(np.where(gaps > 0, x, 1.0))  # 0 where there is no gap: adding that changes no bit
         # bincount adds one by one in order; starting from the sums so far makes any split come out the same.

@@ -1,11 +1,15 @@
 """Classes beyond the budget count as "other" until one of the others has been idle for the longest window."""
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collector.schema.batch import Coded
 from collector.schema.events import API_LOG
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
+from streams.processors.totals import UNKNOWN
 from tests.support.service_messages import SECOND, SERVICE, START, Agent, apply_all, arrival, completion, rows_of
 
 SETTINGS = AnalysisSettings(windows_s=(10, 60), classes_max=2, gaps_min=3)
@@ -105,3 +109,27 @@ def test_thousands_of_models_need_no_more_columns_than_the_budget():
         sizes.append(len(state.snapshot()))
     assert len(state.totals) == 3
     assert max(sizes) < 2 * sizes[9]
+
+
+def test_a_class_called_unknown_and_one_not_named_are_the_same():
+    state, agent = ServiceState(SERVICE, SETTINGS), Agent()
+    named = agent.message([arrival(at(i), key(UNKNOWN)) for i in range(3)])
+    codes = Coded([UNKNOWN], [0, -1, 0])
+    for message in (replace(named, columns={**named.columns, "model": codes}), agent.message((), watermark=at(40))):
+        found = apply_all(state, [message])
+    assert state.totals[key(UNKNOWN)].arrivals == 3
+    assert rows_of(found)[at(10), key(UNKNOWN)][10].arrivals == 3
+
+
+def test_models_seen_under_the_same_dictionary_later_get_columns_of_their_own():
+    state, agent = ServiceState(SERVICE, SETTINGS), Agent()
+    message = agent.message([arrival(at(i), key("a")) for i in range(4)])
+    for picked in ([0, 0, 0, 0], [0, 1, 1, 0], [2, 1, 0, 2]):
+        columns = {**message.columns, "model": Coded(["a", "b", "c"], picked)}
+        message = replace(agent.message([arrival(at(i)) for i in range(4)]), columns=columns)
+        apply_all(state, [message])
+    assert {name: totals.arrivals for name, totals in state.totals.items()} == {
+        key("a"): 7,
+        key("b"): 3,
+        OTHER: 2,
+    }
