@@ -8,12 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.progress import Progress
 
 from burstwatch.analyze.offline import OfflineAnalysis
 from burstwatch.analyze.report import Findings, clock, report
+from burstwatch.lines import print_lines
 from collector.config import TraceConfig
 from collector.schema.columns import is_token
 from collector.schema.errors import OperatorError
@@ -68,9 +68,7 @@ def main(argv: list[str]) -> int:
     config = TraceConfig(name="trace", service=args.service, path=args.file, speed=0.0, origin=args.origin)
     analysis = OfflineAnalysis(recording, config, settings, now_us=time.time_ns() // 1000)
     if args.json:
-        for result in _with_bar(analysis, recording):
-            sys.stdout.buffer.write(orjson.dumps(_message(result), option=orjson.OPT_APPEND_NEWLINE))
-        sys.stdout.buffer.flush()
+        print_lines(map(_message, _with_bar(analysis, recording)))
         return 0
     findings = Findings(window_s)
     for result in _with_bar(analysis, recording):

@@ -11,6 +11,7 @@ import orjson
 from rich.console import Console
 from rich.live import Live
 
+from burstwatch.lines import print_lines
 from burstwatch.tail import TopicTail, newest, require_broker
 from burstwatch.windows.table import Newest, picture
 from collector.schema.errors import OperatorError
@@ -90,8 +91,7 @@ def _json_lines(args: argparse.Namespace, shown: Newest) -> int:
     if not args.follow:
         for message in newest(args.kafka, [WINDOWS], RECENT):
             shown.note(message)
-        for row in shown.known():
-            put(row)
+        print_lines(shown.known())
         return 0
     stopped = _until_told()
     broken = threading.Event()

@@ -1,6 +1,8 @@
 """`burstwatch analyze` as a person uses it: the report, the lines, and what it says to bad input."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -65,3 +67,15 @@ def test_an_empty_trace_is_no_fault(trace, tmp_path):
     assert done.returncode == 0
     assert "no requests" in done.stdout
     assert run_cli("analyze", str(empty), "--json").stdout == ""
+
+
+def test_a_reader_of_the_lines_that_goes_away_ends_it_quietly(tmp_path):
+    trace = tmp_path / "trace.csv"
+    rows = [f"{i / 10:.1f},ChatGPT,{i % 300 + 1},{i % 90 + 1},{i % 300 + i % 90 + 2},API log" for i in range(4000)]
+    trace.write_text("\n".join(["Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type", *rows]))
+    command = [sys.executable, "-m", "burstwatch.cli", "analyze", str(trace), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        child.stdout.readline()
+        child.stdout.close()
+        assert child.stderr.read() == b""
+        assert child.wait() == 0
