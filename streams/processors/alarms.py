@@ -67,6 +67,7 @@ class Alarms:
         else:
             for counts in zip(arrivals, ended, failed, strict=True):
                 self._step(*counts, found)
+        self.reasons.forget_before(self._next)
         return found
 
     def start_over(self) -> list[AnyEpisode]:

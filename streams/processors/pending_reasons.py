@@ -33,6 +33,12 @@ class PendingReasons:
         self._shown = second + 1
         return self._seconds.pop(second, {})
 
+    def forget_before(self, second: int) -> None:
+        """Take no more for what lies before ``second``: nobody asks for a failure that is told too late."""
+        self._shown = max(self._shown, second)
+        for at in [at for at in self._seconds if at < second]:
+            del self._seconds[at]
+
     def drop_from(self, second: int) -> None:
         """Forget ``second`` and all after it: the counts have no room for them either."""
         for at in [at for at in self._seconds if at >= second]:

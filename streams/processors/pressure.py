@@ -74,7 +74,7 @@ class Pressure:
         self._newest = max(self._newest, reading.at)
         if len(self._waiting) > PENDING_MAX:  # what is furthest ahead comes from a broken clock
             self._waiting.sort()
-            dropped = PENDING_MAX // 10  # many at once: sorting for each would be slow
+            dropped = _PENDING_DROP
             del self._waiting[-dropped:]
             self._newest = self._waiting[-1][0][0]
             self._ignored += dropped
