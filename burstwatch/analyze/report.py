@@ -115,13 +115,20 @@ def _burstiest(findings: Findings) -> Table:
 
 
 def _episodes(episodes: Iterable[dict[str, Any]]) -> list[RenderableType]:
-    ended = [e for e in episodes if e["state"] == "end"]
-    if not ended:
+    """Return a line for each episode; one that the trace ends in is told with what is known of it."""
+    known = list({e["id"]: e for e in episodes}.values())
+    if not known:
         return ["no episode: no burst, nothing else out of the ordinary"]
-    lines: list[RenderableType] = [f"{len(ended):,} episodes" + (", the last of them" if _many(ended) else "")]
-    lines += [f"  {clock(e['onset'])[:10]} {episode_line(e)}" for e in ended[-EPISODES_SHOWN:]]
+    lines: list[RenderableType] = [f"{len(known):,} episodes" + (", the last of them" if _many(known) else "")]
+    lines += [f"  {_span(e)} {episode_line(e)}" for e in known[-EPISODES_SHOWN:]]
     return lines
 
 
-def _many(ended: Sequence[object]) -> bool:
-    return len(ended) > EPISODES_SHOWN
+def _span(episode: Mapping[str, Any]) -> str:
+    onset, end = episode["onset"], episode["end"]
+    lasted = "still on" if end is None else f"for {(end - onset) / 1e6:,.0f} s"
+    return f"{clock(onset)} {lasted}:"
+
+
+def _many(known: Sequence[object]) -> bool:
+    return len(known) > EPISODES_SHOWN

@@ -3,9 +3,12 @@
 import json
 import subprocess
 import sys
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
+from burstwatch.analyze.report import Findings, report
 from tests.support.pipeline import generated_trace, run_cli
 
 
@@ -33,6 +36,30 @@ def test_json_lines_are_rows_and_episodes_and_count_every_request(trace):
     assert sum(row["windows"]["10"]["arrivals"] for row in rows) == requests
     assert [line["end"] for line in rows] == sorted(line["end"] for line in rows)
     assert any(line.get("kind") == "burst" for line in lines)
+
+
+def test_an_episode_the_trace_ends_in_and_one_over_midnight_are_told_from_when_and_for_how_long():
+    midnight = 1_700_006_400 * 1_000_000
+    burst = {
+        "v": 1,
+        "kind": "burst",
+        "service": "chat",
+        "baseline_rate": 1.0,
+        "peak_rate": 9.0,
+        "peak_z": 9,
+        "end": None,
+    }
+    findings = Findings(window_s=300)
+    for n, onset in enumerate((midnight - 60_000_000, midnight + 600_000_000)):
+        findings.note(burst | {"id": str(n), "state": "onset", "onset": onset, "detected": onset + 3_000_000})
+        if not n:
+            findings.note(burst | {"id": "0", "state": "end", "onset": onset, "end": midnight + 30_000_000})
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(report(findings, []))
+    lines = console.export_text().splitlines()[-3:]
+    assert lines[0] == "2 episodes"
+    assert lines[1].startswith("  2023-11-14 23:59:00 for 90 s: 00:00:30Z burst ends   chat: 9.0/s")
+    assert lines[2].startswith("  2023-11-15 00:10:00 still on: 00:10:03Z BURST begins chat: 9.0/s")
 
 
 def test_a_higher_threshold_finds_fewer_bursts(trace):
