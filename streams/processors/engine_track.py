@@ -73,12 +73,14 @@ class EngineTrack:
 
     Attributes:
         last: the newest reading.
+        heard: where time stood when it was judged (us): its own time, or event time if that was further.
         preempted: requests preempted between the last two readings.
         episode: the pressure it is under; None while it is not.
     """
 
     def __init__(self, service: str, first: Reading) -> None:
         self._service = service
+        self.heard = first.at
         self.episode: PressureEpisode | None = None
         self._start(first)
 
@@ -219,17 +221,17 @@ class EngineTrack:
         if self.episode is not None:
             episode = {name: getattr(self.episode, name) for name in PressureEpisode.__dataclass_fields__}
         known = [list(self.last), self.preempted, self._backwards, list(self._history)]
-        return [*known, episode, self._calm_since, self._predicted]
+        return [*known, episode, self._calm_since, self._predicted, self.heard]
 
     @classmethod
     def load(cls, service: str, values: list[Any]) -> "EngineTrack":
         """Return the track ``dump`` described. Raises ``TypeError`` or ``ValueError``."""
-        last, preempted, backwards, history, episode, calm_since, predicted = values
+        last, preempted, backwards, history, episode, calm_since, predicted, heard = values
         track = cls(service, Reading(*last))
         track.preempted, track._backwards = preempted, list(backwards)
         track._history = deque((tuple(entry) for entry in history), maxlen=HISTORY)
         track.episode = None if episode is None else PressureEpisode(**episode)
-        track._calm_since, track._predicted = calm_since, predicted
+        track._calm_since, track._predicted, track.heard = calm_since, predicted, heard
         return track
 
 

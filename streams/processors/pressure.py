@@ -5,6 +5,9 @@ do not depend on how the log was cut into messages, and a burst is known as of t
 no event time to wait for: a service whose requests nobody watches (no promise at all), and one whose watchers have
 fallen silent. There a reading is judged when earlier messages brought one 1 s newer, or 30 s newer; in the second case
 no further than an hour ahead of event time: what is beyond comes from a broken clock, and waits.
+
+Nodes' clocks differ. How long an engine has been silent is counted from where time stood when its last reading was
+judged, not from what its own clock said: one that is minutes behind the others is not silent with every reading.
 """
 
 import heapq
@@ -20,7 +23,6 @@ from streams.processors.evidence import Evidence
 
 ENGINES_MAX = 1_000
 PENDING_MAX = 50_000  # readings ahead of event time: those of 1,000 engines for 50 s
-_PENDING_DROP = PENDING_MAX // 10  # many at once: sorting for each would be slow
 ALONE_US = SECOND_US
 PATIENCE_US = 30 * SECOND_US
 AHEAD_US = 3600 * SECOND_US
@@ -30,7 +32,7 @@ class PressureStatus(NamedTuple):
     """Where a service's engines stand.
 
     Attributes:
-        engines: live engines: with a reading in the last 30 s of event time.
+        engines: live engines: with a reading judged in the last 30 s of event time.
         pressed: engines under pressure.
         episodes_total: pressure episodes begun so far.
         ignored: readings of engines beyond the first ``ENGINES_MAX``, or too far ahead to be kept.
@@ -74,7 +76,7 @@ class Pressure:
         self._newest = max(self._newest, reading.at)
         if len(self._waiting) > PENDING_MAX:  # what is furthest ahead comes from a broken clock
             self._waiting.sort()
-            dropped = _PENDING_DROP
+            dropped = PENDING_MAX // 10  # many at once: sorting for each would be slow
             del self._waiting[-dropped:]
             self._newest = self._waiting[-1][0][0]
             self._ignored += dropped
@@ -88,9 +90,10 @@ class Pressure:
 
     def step(self, now_us: int, *, during_burst: bool) -> list[PressureEpisode]:
         """Judge what is due at ``now_us``; return the episodes that begin or end."""
-        found = [self._end(place) for place in sorted(self._pressed) if self._silent_at(place) <= now_us]
+        silent = sorted((at, place) for place in self._pressed if (at := self._silent_at(place)) <= now_us)
+        found = [self._end(place) for _, place in silent]
         found += self._take_until(now_us, during_burst=during_burst)
-        self._now = now_us
+        self._now = max(self._now, now_us)
         return found
 
     def overdue(self, watermark: int | None, *, during_burst: bool) -> list[PressureEpisode]:
@@ -104,7 +107,8 @@ class Pressure:
             until_us = min(self._newest - PATIENCE_US, watermark + AHEAD_US)
             return list(self._take_until(until_us, during_burst=during_burst))
         found, until_us = [], self._newest - ALONE_US
-        while (now_us := self.due(until_us)) is not None:
+        # Only a reading that is judged says that time has passed: the newest may wait for ever, from a broken clock.
+        while self._waiting and (now_us := self._waiting[0][0][0]) <= until_us:
             found += self.step(now_us, during_burst=during_burst)
         return found
 
@@ -136,6 +140,7 @@ class Pressure:
             self._meter.add(before, reading)
         if track.last is not reading:
             return  # too old to be news
+        track.heard = max(reading.at, self._now)
         self._evidence.add(reading, track.preempted)
         if (episode := track.judge(during_burst=during_burst)) is not None:
             self._episodes += episode.end is None
@@ -156,7 +161,7 @@ class Pressure:
         return True
 
     def _silent_at(self, place: Place) -> int:
-        return self._tracks[place].last.at + STALE_US + 1
+        return self._tracks[place].heard + STALE_US + 1
 
     def _end(self, place: Place) -> PressureEpisode:
         self._pressed.discard(place)
@@ -195,7 +200,7 @@ class Pressure:
 
     def _live(self) -> Iterator[tuple[Place, EngineTrack]]:
         oldest = self._now - STALE_US
-        return ((place, track) for place, track in self._tracks.items() if track.last.at >= oldest)
+        return ((place, track) for place, track in self._tracks.items() if track.heard >= oldest)
 
     def dump(self) -> dict[str, Any]:
         """Return the state as plain values."""

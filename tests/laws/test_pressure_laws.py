@@ -154,12 +154,12 @@ def test_evidence_is_what_the_readings_of_those_seconds_said(readings, cuts, sta
 @given(engines(), st.integers(1, 10))
 @settings(max_examples=10, deadline=None)
 def test_without_any_promise_the_readings_speak_for_themselves(readings, per_message):
-    """Nobody watches the requests: what is judged is the same as with promises, some seconds later."""
+    """Nobody watches the requests: what is judged is the same as with promises, a reading or two later."""
     agent = Agent()
-    last = [reading(max(r.at for r in readings) + s * SECOND, engine="z", kv=0.1) for s in (40, 80)]
+    last = [reading(max(r.at for r in readings) + s * SECOND, engine="z", kv=0.1) for s in (40, 80, 120)]
     told = [readings[i : i + per_message] for i in range(0, len(readings), per_message)]
     alone = ServiceState(SERVICE, SETTINGS)
-    found = apply_all(alone, [agent.message(some) for some in [*told, last[:1], last[1:]]])
+    found = apply_all(alone, [agent.message(some) for some in [*told, *([r] for r in last)]])
     watched = ServiceState(SERVICE, SETTINGS)
     assert alone.ledger.watermark is None
     assert episodes(found) == episodes(apply_all(watched, messages_of(readings, [], [])))

@@ -1,9 +1,12 @@
 """Streams nobody should send: the state stays small, goes into a snapshot, and says nothing wrong."""
 
+import pytest
+
+from streams.processors.episodes import PressureEpisode
 from streams.processors.measures import PER_REQUEST_MAX
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
-from tests.support.service_messages import SECOND, SERVICE, START, Agent, apply_all, arrival, completion
+from tests.support.service_messages import SECOND, SERVICE, START, Agent, apply_all, arrival, completion, reading
 
 YEAR_10000 = 253_402_300_799 * SECOND
 OCTAVES = range(-10, 10)
@@ -32,3 +35,41 @@ def test_the_reasons_of_failures_told_too_late_are_not_kept_for_ever():
             sizes.append(len(state._timeline.alarms.reasons.dump()["seconds"]))
     assert max(sizes) <= 1
     assert sum(totals.failures["timeout"] for totals in state.totals.values()) == 1500
+
+
+def pressed(skew_s: int, *, watched: bool, broken_once: bool = False) -> tuple[list, ServiceState]:
+    """Five minutes of an engine that is full, told every second; with it arrivals, or another engine's readings."""
+    state, engine, other = ServiceState(SERVICE, AnalysisSettings()), Agent("engine"), Agent("other")
+    found = []
+    for second in range(300):
+        now = START + second * SECOND
+        at = now + skew_s * SECOND
+        if watched:
+            messages = [other.message([arrival(now)], watermark=now), engine.message([reading(at, kv=0.97)])]
+        else:
+            messages = [engine.message([reading(now, kv=0.97)])]
+            if not broken_once or second == 5:
+                messages.append(other.message([reading(at, engine="e1", kv=0.2)]))
+        found += [out for out in apply_all(state, messages) if isinstance(out, PressureEpisode)]
+        if second % 77 == 0:
+            state = ServiceState.restore(state.snapshot(), AnalysisSettings())
+    return found, state
+
+
+@pytest.mark.parametrize("skew_s", [0, -20, -40, -600, 20])
+def test_an_engine_whose_clock_is_behind_is_under_pressure_once_not_with_every_reading(skew_s):
+    found, state = pressed(skew_s, watched=True)
+    assert [episode.state for episode in found] == ["onset"]
+    assert state.pressure.status[:2] == (1, 1)
+
+
+@pytest.mark.parametrize("skew_s", [0, 20, 600, 86_400])
+def test_engines_whose_clocks_differ_do_not_silence_each_other_where_nobody_watches_requests(skew_s):
+    found, state = pressed(skew_s, watched=False)
+    assert len(found) <= 3  # the first time the clocks are found apart looks like a silence
+    assert state.pressure.status[:2] == (2, 1)
+
+
+def test_one_reading_from_a_broken_clock_ends_no_pressure():
+    found, _ = pressed(86_400, watched=False, broken_once=True)
+    assert [episode.state for episode in found] == ["onset"]
