@@ -9,6 +9,7 @@ from collector.schema.errors import OperatorError
 DETECTORS = ("scanz", "ten-seconds")
 PANE_S = 10
 WINDOW_S_MAX = 3600  # squares of microsecond gaps up to an hour still fit in 64 bits: the sums stay exact
+CLASSES_MAX = 10_000  # columns are kept in 16 bits
 BUDGET_RATIO_MAX = 0.2  # three times it must still be a ratio, or nothing could ever exceed it
 
 
@@ -66,8 +67,8 @@ class AnalysisSettings:
         self._check_bursts()
         if self.percentile_window_s_max < 0:
             raise OperatorError("percentile_window_s_max must be at least 0 s (0: no percentiles)")
-        if self.classes_max < 1:
-            raise OperatorError("classes_max must be at least 1")
+        if not 1 <= self.classes_max <= CLASSES_MAX:
+            raise OperatorError(f"classes_max must be 1 to {CLASSES_MAX}")
         self._check_demand()
         for budget in (self.failure_budget_ratio, *self.failure_budgets.values()):
             if not 0 < budget <= BUDGET_RATIO_MAX:

@@ -343,6 +343,7 @@ def test_an_agent_that_never_promises_cannot_fill_the_memory(monkeypatch):
         {"detector": "guess"},
         {"burst_profile_days": 8},
         {"classes_max": 0},
+        {"classes_max": 70_000},
     ],
 )
 def test_settings_that_contradict_each_other_are_the_operators_to_mend(wrong):
