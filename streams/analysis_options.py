@@ -61,7 +61,13 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_burst_options(group: argparse._ArgumentGroup, plain: AnalysisSettings) -> None:
     add = group.add_argument
-    add("--detector", choices=DETECTORS, default=plain.detector, help="how bursts are found")
+    add(
+        "--detector",
+        choices=DETECTORS,
+        default=plain.detector,
+        help="how bursts are found: scanz looks at windows of 1 to 60 s and knows the time of day; ten-seconds, with "
+        "one window, has fewer false alarms and misses more",
+    )
     add(
         "--burst-threshold",
         type=float,

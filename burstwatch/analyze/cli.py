@@ -1,6 +1,7 @@
 """`burstwatch analyze FILE`: the live analysis of a recorded trace, offline."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -112,6 +113,7 @@ def _with_bar(analysis: OfflineAnalysis, recording: Recording) -> Iterator[Any]:
 
 
 def _head(path: Path, recording: Recording, analysis: OfflineAnalysis) -> list[str]:
+    warmup_s = analysis.state.settings.burst_warmup_s
     totals = analysis.state.totals
     if not len(recording):
         return [f"{path}: no requests"]
@@ -126,4 +128,5 @@ def _head(path: Path, recording: Recording, analysis: OfflineAnalysis) -> list[s
         f"{path}: {len(recording):,} requests, {failures:,} of {ended:,} failed ({failures / max(ended, 1):.2%})",
         f"from {clock(first)} to {clock(last)} UTC: {span_s:,.0f} s, {rate}",
         f"models: {classes}",
+        f"bursts are looked for from {clock(first + warmup_s * 1_000_000)} on (--burst-warmup-s {warmup_s})",
     ]

@@ -67,13 +67,21 @@ def report(findings: Findings, head: Sequence[str]) -> RenderableType:
 
 
 def _spread(findings: Findings) -> Table:
-    table = Table(title=f"{len(findings.windows):,} windows of {findings.window_s} s", title_justify="left", box=None)
+    table = Table(
+        title=_count(len(findings.windows), f"window of {findings.window_s} s", f"windows of {findings.window_s} s"),
+        title_justify="left",
+        box=None,
+    )
     for title in ("", "5 %", "median", "95 %", "greatest", "windows with enough data"):
         table.add_column(title, justify="left" if not title else "right")
     for title, name in _MEASURES:
         values = [w[name] for _, w in findings.windows if w[name] is not None]
         table.add_row(title, *_quantiles(values), f"{len(values):,}")
     return table
+
+
+def _count(n: int, one: str, many: str) -> str:
+    return f"{n:,} {one if n == 1 else many}"
 
 
 def _quantiles(values: list[float]) -> list[str]:
@@ -101,9 +109,10 @@ def _burstiest(findings: Findings) -> Table:
         table.add_column(title, justify="left" if title.startswith("window") else "right", no_wrap=True)
     known = [(end, w) for end, w in findings.windows if w["cv"] is not None]
     for end, w in nlargest(WINDOWS_SHOWN, known, key=lambda found: found[1]["cv"]):
+        part = f" (from {w['covered_s']} s)" if w["covered_s"] < findings.window_s else ""
         bounds = f"{percent(w['failure_ratio_lower'])} - {percent(w['failure_ratio_upper'])}"
         table.add_row(
-            clock(end),
+            clock(end) + part,
             f"{w['arrivals']:,}",
             *(number(w[name]) for name in ("rate", "cv", "gamma_shape")),
             w["gamma_method"] or "-",
@@ -119,7 +128,7 @@ def _episodes(episodes: Iterable[dict[str, Any]]) -> list[RenderableType]:
     known = list({e["id"]: e for e in episodes}.values())
     if not known:
         return ["no episode: no burst, nothing else out of the ordinary"]
-    lines: list[RenderableType] = [f"{len(known):,} episodes" + (", the last of them" if _many(known) else "")]
+    lines: list[RenderableType] = [_count(len(known), "episode", "episodes") + (", the last of them" if _many(known) else "")]
     lines += [f"  {_span(e)} {episode_line(e)}" for e in known[-EPISODES_SHOWN:]]
     return lines
 

@@ -73,9 +73,11 @@ def _burst_size(episode: dict[str, Any]) -> str:
     baseline = episode.get("baseline_rate") or 0.0
     peak = episode.get("peak_rate") or 0.0
     times = f" = {peak / baseline:.1f}x" if baseline else ""
+    window_s = episode.get("window_s")
+    where = f", seen in {window_s} s" if window_s and episode.get("state") == "onset" else ""
     return (
-        f"{number(peak, 1)}/s against {number(baseline, 1)}/s"
-        f"{times}, z {number(episode.get('peak_z'), 1)}, {episode.get('arrivals', 0)} requests"
+        f"{number(peak, 1)}/s over 10 s against {number(baseline, 1)}/s"
+        f"{times}, z {number(episode.get('peak_z'), 1)}{where}, {episode.get('arrivals', 0)} requests"
     )
 
 

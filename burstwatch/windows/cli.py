@@ -30,6 +30,8 @@ examples:
 """
 RECENT = 2000  # messages per partition looked at for the newest rows
 REFRESH_S = 0.5
+PLAIN_EVERY_S = 10.0  # a file gets a table as often as there are new rows
+WIDE = 160
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -61,16 +63,20 @@ def main(argv: list[str]) -> int:
         shown.note(message)
     _require_window(shown, args.window)
     console = Console()
+    wide = console if console.is_terminal else Console(width=WIDE)
     if not args.follow:
-        wide = console if console.is_terminal else Console(width=160)
-        wide.print(picture(shown, args.window))
+        wide.print(picture(shown, args.window, wide.width))
         return 0
     stopped = _until_told()
     tail = TopicTail(args.kafka, [EPISODES, WINDOWS], shown.note)
     tail.start()
-    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
-        while not stopped.wait(REFRESH_S):
-            live.update(picture(shown, args.window), refresh=console.is_terminal)
+    if console.is_terminal:
+        with Live(console=console, screen=True, auto_refresh=False) as live:
+            while not stopped.wait(REFRESH_S):
+                live.update(picture(shown, args.window, console.width), refresh=True)
+    else:
+        while not stopped.wait(PLAIN_EVERY_S):
+            wide.print(picture(shown, args.window, wide.width))
     tail.stop()
     return 0
 

@@ -21,6 +21,7 @@ _TITLES = ("service", "model", "log type", "until", "requests", "req/s", "CV", "
            "95 % bounds", "TTFT p95", "took p95", "in flight", "state")  # fmt: skip
 
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError)
+_SPARE = frozenset({"model", "log type", "until", "disp. 1 s", "95 % bounds", "TTFT p95", "in flight"})
 
 Key = tuple[str, str, str]
 
@@ -95,21 +96,26 @@ def _key(row: Mapping[str, Any]) -> Key:
     return str(row["service"]), str(row["model"]), str(row["log_type"])
 
 
-def picture(newest: Newest, window_s: int) -> Group:
-    """Return the table of one window, and what happened last."""
+def picture(newest: Newest, window_s: int, width: int = 160) -> Group:
+    """Return the table of one window, and what happened last; in less than 130 columns the table says less."""
     with newest.lock:
-        return _picture(newest, window_s)
+        return _picture(newest, window_s, width)
 
 
-def _picture(newest: Newest, window_s: int) -> Group:
+def _picture(newest: Newest, window_s: int, width: int) -> Group:
+    left_out = _SPARE if width < 130 else frozenset()
+    if newest.classes:
+        left_out -= {"model", "log type"}
+    kept = [i for i, title in enumerate(_TITLES) if title not in left_out]
     table = Table(box=None, pad_edge=False)
-    for i, title in enumerate(_TITLES):
-        table.add_column(title, justify="left" if i < 3 else "right", no_wrap=True)
+    for i in kept:
+        table.add_column(_TITLES[i], justify="left" if i < 3 else "right", no_wrap=True)
     rows = newest.known()
     for row in rows:
         with suppress(*MALFORMED):
             if (stats := row["windows"].get(str(window_s))) is not None:
-                table.add_row(*_cells(newest, row, stats))
+                cells = _cells(newest, row, stats)
+                table.add_row(*(cells[i] for i in kept))
     what = table if rows else Text("no windows yet: a row comes every 10 s of event time once requests are seen")
     return Group(what, Text(), Text("\n".join(newest.episodes) or "no episode yet"))
 

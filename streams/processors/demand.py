@@ -1,8 +1,9 @@
 """How much a service needs: the rate to be ready for, and the replicas that can serve it. Pure.
 
 The rate is a quantile of the arrivals in 10 s (the time requests stay in an engine), from the rate and the dispersion
-of the longest window up to 20 min that has both: a service with bursts asks for more than its mean. It is never below
-what comes now: the last minute, and the last 10 s while a burst is on. Replicas: that rate over what one can finish,
+of the longest window up to 20 min that has both: a service with bursts asks for more than its mean. The dispersion is
+that of 10-s bins; until there are enough of them (5 min), that of 1-s bins, which is less. It is never below what comes
+now: the last minute, and the last 10 s while a burst is on. Replicas: that rate over what one can finish,
 rounded up, at least 1. Nothing is smoothed over time: scaling down slowly is the autoscaler's business (the
 stabilisation window of a HorizontalPodAutoscaler, KEDA's cooldownPeriod).
 """
@@ -62,11 +63,12 @@ class DemandMeter:
         return Demand(rates=rates, capacity=capacity, replicas=replicas)
 
     def _expected(self, total: WindowRow) -> dict[float, float] | None:
-        known = [w for w, stats in total.windows.items() if w <= WINDOW_S_MAX and stats.dispersion_10s is not None]
-        if not known:
+        windows = [stats for window_s, stats in sorted(total.windows.items()) if window_s <= WINDOW_S_MAX]
+        coarse = [(stats.rate, stats.dispersion_10s) for stats in windows if stats.dispersion_10s is not None]
+        fine = [(stats.rate, stats.dispersion_1s) for stats in windows if stats.dispersion_1s is not None]
+        if not (coarse or fine):
             return None
-        stats = total.windows[max(known)]
+        rate, dispersion = (coarse or fine)[-1]
         quantiles = sorted({*QUANTILES, self._quantile})
-        dispersion = stats.dispersion_10s or 1.0
-        found = demand_rates(stats.rate, dispersion, horizon_s=HORIZON_S, quantiles=quantiles)
+        found = demand_rates(rate, dispersion or 1.0, horizon_s=HORIZON_S, quantiles=quantiles)
         return dict(zip(quantiles, found, strict=True))

@@ -108,7 +108,8 @@ class Flow:
             self._heard_s[home] = self._clock()
         (agent, promised), at = partition.said, appended_at(message)
         if promised is not None and at is not None and (changed := self.clocks.hear(agent, promised, at)):
-            log.warning("agent=%s clock=%s least_delay_s=%.1f", agent, changed.verdict, changed.delay_us / 1e6)
+            level = logging.WARNING if changed.verdict == "ahead" else logging.INFO
+            log.log(level, "agent=%s clock=%s least_delay_s=%.1f", agent, changed.verdict, changed.delay_us / 1e6)
 
     def on_resource(self, message: Message) -> None:
         """Take over a node's readings."""

@@ -42,7 +42,9 @@ def test_what_is_not_known_is_a_dash_and_never_a_zero():
 
 
 def test_an_episode_line_says_how_big_against_what():
-    assert episode_line(ONSET) == ("22:13:20Z BURST begins chat: 30.0/s against 5.0/s = 6.0x, z 9.8, 88 requests")
+    assert episode_line(ONSET) == (
+        "22:13:20Z BURST begins chat: 30.0/s over 10 s against 5.0/s = 6.0x, z 9.8, 88 requests"
+    )
 
 
 def test_failure_and_pressure_episodes_have_a_line_of_their_own():
