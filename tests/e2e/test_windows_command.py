@@ -187,3 +187,14 @@ def test_when_nobody_answers_any_more_it_says_so(monkeypatch):
         monkeypatch.setattr(tail, "_objects", lambda _consumer: iter(()))
         with pytest.raises(OperatorError, match="stopped answering"):
             list(tail.newest(broker.bootstrap_servers, [WINDOWS], 10))
+
+
+def test_a_narrow_terminal_sees_the_essentials_whole():
+    newest = Newest()
+    newest.note(row("chat", END))
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(picture(newest, 60, 80))
+    text = console.export_text()
+    for part in ("chat", "2.00", "1.50", "0.50", "25.0%", "7.5 s", "calm"):
+        assert part in text
+    assert "…" not in text
