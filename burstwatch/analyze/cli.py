@@ -1,7 +1,6 @@
 """`burstwatch analyze FILE`: the live analysis of a recorded trace, offline."""
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterator

@@ -128,7 +128,9 @@ def _episodes(episodes: Iterable[dict[str, Any]]) -> list[RenderableType]:
     known = list({e["id"]: e for e in episodes}.values())
     if not known:
         return ["no episode: no burst, nothing else out of the ordinary"]
-    lines: list[RenderableType] = [_count(len(known), "episode", "episodes") + (", the last of them" if _many(known) else "")]
+    lines: list[RenderableType] = [
+        _count(len(known), "episode", "episodes") + (", the last of them" if _many(known) else "")
+    ]
     lines += [f"  {_span(e)} {episode_line(e)}" for e in known[-EPISODES_SHOWN:]]
     return lines
 
