@@ -17,6 +17,12 @@ class has those of the longest such window only. `--series-max` bounds the page:
 arrivals in the longest window show no window gauges, and `burstwatch_services_withheld` says how many. Rows in topic
 llm.windows are always complete. Histograms are per service, up to 67 series each, and
 shown while all of them take no more than half of `--series-max`; from them PromQL works out any window.
+
+Absent until: 30 gaps in the window (CV, Gamma shape, memory, misfit); 30 bins in the window (dispersion, Allan factor:
+a minute for 1-s bins, 5 min for 10-s bins); neighbouring seconds that do not resemble each other (bounds of the
+dispersion); an engine's KV cache that is growing (`kv_exhaustion_seconds`: seconds at a time, so alert on
+`pressure_active` or topic llm.episodes instead); a window with a dispersion and a capacity, measured or given
+(`replicas_wanted`); one request in the upper tail, such as 100 for the 99th percentile.
 """
 
 
