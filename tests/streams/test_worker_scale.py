@@ -216,7 +216,7 @@ def test_services_that_gave_up_their_place_are_not_remembered_for_their_silence(
 
 def test_partitions_taken_away_while_they_are_being_taken_over_are_not_owned():
     async def run():
-        partitions = {TP(REQUESTS, number) for number in range(3)}
+        partitions = {TP(REQUESTS, number) for number in range(50)}
         worker = StreamWorker.__new__(StreamWorker)
         worker.flow = FakeKafka().flow()
         worker.app = SimpleNamespace(consumer=SimpleNamespace(assignment=lambda: partitions))
@@ -224,7 +224,7 @@ def test_partitions_taken_away_while_they_are_being_taken_over_are_not_owned():
         worker._revocations = 0
         taking_over = asyncio.create_task(worker._on_recovered())
         await asyncio.sleep(0)
-        assert len(worker.flow.partitions) == 1
+        assert 0 < len(worker.flow.partitions) < 50  # the loop decides how far it came
         await worker._on_revoked(None, partitions)
         await taking_over
         return worker.flow.partitions
