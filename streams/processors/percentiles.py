@@ -55,6 +55,10 @@ class PercentilePanes:
         """Drop what lies ahead from ``pane`` on: the counting path has no room for it."""
         self._panes.drop_from(pane)
 
+    def move(self, end: int) -> None:
+        """Let the windows end at pane ``end``, which must not fall."""
+        self._panes.move(end)
+
     def at(self, end: int) -> list[dict[int, Percentiles]]:
         """Return, for each window that ends at pane ``end``, the percentiles by column; 0 is the total of all.
 

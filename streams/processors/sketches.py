@@ -48,6 +48,11 @@ class Sketches:
         self._settle()
         self._panes.drop_from(pane)
 
+    def move(self, end: int) -> None:
+        """Let the windows end at pane ``end``, as ``percentiles`` does, without working anything out."""
+        self._settle()
+        self._panes.move(end)
+
     def percentiles(self, end: int) -> list[dict[int, Percentiles]]:
         """Return the percentiles of each window that ends at pane ``end``, by column. ``end`` must not fall."""
         self._settle()

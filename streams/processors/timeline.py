@@ -128,6 +128,9 @@ class Timeline:
     def _close(self, pane: int, end: int, classes: list[ClassKey]) -> list[WindowRow]:
         self.ordered.settle(pane, end - 1)
         self.counts.close(pane)
+        if end % (self._settings.rows_every_s * SECOND_US):
+            self.sketches.move(pane + 1)  # what lies ahead of its windows is bounded more tightly than panes are
+            return []
         gaps = self.ordered.gaps.sums(pane + 1, self._lengths)
         counts = self.counts.sums(pane + 1, self._lengths)
         reasons = self.reasons.sums(pane + 1)

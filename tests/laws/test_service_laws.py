@@ -1,13 +1,14 @@
 """Laws of the analysis: whatever the cut, order, re-sends or restarts, the windows are those of the file."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.processors.episodes import FailureEpisode
+from streams.processors.outputs import WindowRow
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
 from tests.support import brute_force
@@ -219,3 +220,12 @@ def test_order_within_the_hold_does_not_matter_for_windows(recording, cuts, rand
     outputs = apply_all(state, messages)
     brute_force.assert_same(recording.expected(), rows_of(outputs))
     assert state.ledger.late == {"counts": 0, "ordered": 0}
+
+
+@given(recordings(), CUTS, st.sampled_from([20, 60, 120]))
+@settings(max_examples=25, deadline=None)
+def test_fewer_rows_are_the_same_rows(recording, cuts, rows_every_s):
+    messages = messages_of(recording, cuts)
+    all_rows = apply_all(ServiceState(SERVICE, SETTINGS), messages)
+    fewer = apply_all(ServiceState(SERVICE, replace(SETTINGS, rows_every_s=rows_every_s)), messages)
+    assert fewer == [r for r in all_rows if not isinstance(r, WindowRow) or r.end % (rows_every_s * SECOND) == 0]
