@@ -1,15 +1,8 @@
 """How many arrivals are to be expected? A slowly learned level, its over-dispersion, and the time of day. Pure.
 
-Per full 10-s block x of the event-time grid:
+Per full 10-s block of the event-time grid:
 
-- Level: m moves towards min(x, E + 3 sqrt(phi E) + 1) with memory 900 s, where E is what was expected; the first
-  blocks weigh 1/(k+1). Without a profile of the day E is m.
-- Dispersion: phi, the variance over mean of blocks, moves with memory 3600 s and never below 1; it starts, as does
-  the cap, with the seventh block. It is measured against m: a slope widens it. What is more than the cap above m,
-  but no more than E, is the time of day and teaches it nothing.
-- A burst is no baseline: within one, for at most 300 s (then it is a new level), a block of twice E or more leaves
-  phi alone and counts for m as one standard deviation above E (so that m does not sink to the idle level).
-  Without this the built-in workload's bursts (x5 to x10, one a minute) taught phi so much that 4 of 12 were found.
+- Level m and dispersion phi: level.py. Without a profile of the day, m is what is expected.
 - Time of day: m is the mean of the last quarter of an hour, so what it should have been is S, the same mean of the
   profile p. Today's level relative to other days is a Gamma-Poisson estimate, (m + k)/(S + k), with a prior
   that takes today for a usual day give or take 45 % (k = 5 phi / 90 arrivals: 90 blocks are remembered). Since S
@@ -24,18 +17,12 @@ Per full 10-s block x of the event-time grid:
 """
 
 from dataclasses import dataclass
-from math import exp, sqrt
 from typing import Any
 
 from streams.processors.bursts import BLOCK_S
 from streams.processors.daily_profile import BIN_S, DailyProfile
+from streams.processors.level import LEVEL_S, Level, masked
 
-LEVEL_S = 300  # a burst that lasts longer is the service's new level: learn it
-_BLOCKS_PLAIN = 6
-_GAIN_MEAN = 1 - exp(-BLOCK_S / 900)
-_GAIN_DISPERSION = 1 - exp(-BLOCK_S / 3600)
-_MASKED_RATIO = 2.0
-_FLOOR = 0.3  # arrivals per block: below it one arrival would look like over-dispersion
 _PRIOR = 5 / 90
 
 
@@ -53,8 +40,7 @@ class ExpectedRate:
 
     Attributes:
         expected: arrivals expected in the block that is going on; None until there is a baseline.
-        dispersion: variance over mean of blocks.
-        blocks: blocks learned since the service woke up.
+        level: what the last blocks held, since the service woke up.
     """
 
     def __init__(self, profile: DailyProfile) -> None:
@@ -64,24 +50,21 @@ class ExpectedRate:
     def forget(self) -> None:
         """Forget the level; the time of day stays known."""
         self.expected: float | None = None
-        self.dispersion = 1.0
-        self.blocks = 0
-        self._mean: float | None = None
+        self.level = Level()
         self._usual: float | None = None  # what the mean would be on the usual day
         self._levels = (0.0, 0.0, 0.0)  # today's level relative to other days, 5, 10 and 15 minutes ago
         self._pending: list[tuple[int, int]] = []  # blocks of a burst that may yet prove to be a level
 
     def learn(self, block: Block) -> None:
         """Take the block that just ended and work out what to expect of the next."""
-        masked = self._masked(block)
-        self._teach(block, masked=masked)
-        self._move(block, masked=masked)
+        expected = self.expected or 0.0
+        in_burst = masked(block.arrivals, expected, block.burst_s)
+        self._teach(block, masked=in_burst)
+        gain = self.level.learn(float(block.arrivals), expected, masked=in_burst)
+        if self._profile.ready:
+            usual = self._profile.at(block.second)
+            self._usual = usual if self._usual is None else self._usual + gain * (usual - self._usual)
         self._look_ahead(block.second + BLOCK_S)
-
-    def _masked(self, block: Block) -> bool:
-        if block.burst_s is None or block.burst_s >= LEVEL_S:
-            return False
-        return block.arrivals >= _MASKED_RATIO * (self.expected or 0.0)
 
     def _teach(self, block: Block, *, masked: bool) -> None:
         """Let the profile learn the block, or keep it until it is known whether it was a burst."""
@@ -96,41 +79,11 @@ class ExpectedRate:
             self._pending.clear()
         self._profile.add(block.second, block.arrivals)
 
-    def _move(self, block: Block, *, masked: bool) -> None:
-        mean, expected, x = self._mean, self.expected, float(block.arrivals)
-        if mean is None or expected is None:
-            self.blocks = 1
-            self._mean = max(x, 0.5)
-            self._usual = self._profile.at(block.second) if self._profile.ready else None
-            return
-        spread = sqrt(self.dispersion * max(expected, _FLOOR))
-        if masked:
-            gain, x = _GAIN_MEAN, expected + spread
-        else:
-            self.blocks += 1
-            weight = 1 / (self.blocks + 1)
-            gain = max(_GAIN_MEAN, weight)
-            if self.blocks > _BLOCKS_PLAIN:
-                self._disperse(x, max(_GAIN_DISPERSION, weight))
-                x = min(x, expected + 3 * spread + 1)
-        self._mean = mean + gain * (x - mean)
-        if self._profile.ready:
-            usual = self._profile.at(block.second)
-            self._usual = usual if self._usual is None else self._usual + gain * (usual - self._usual)
-
-    def _disperse(self, x: float, gain: float) -> None:
-        mean, expected = self._mean or 0.0, self.expected or 0.0
-        cap = mean + 3 * sqrt(self.dispersion * max(mean, _FLOOR)) + 1
-        if cap < x <= expected:
-            return
-        ratio = (min(x, cap) - mean) ** 2 / max(mean, _FLOOR)
-        self.dispersion = max(1.0, self.dispersion + gain * (ratio - self.dispersion))
-
     def _look_ahead(self, second: int) -> None:
-        mean = self._mean or 0.0
+        mean = self.level.mean or 0.0
         self.expected = mean
         if self._usual is not None:
-            prior = _PRIOR * self.dispersion
+            prior = _PRIOR * self.level.dispersion
             level = (mean + prior) / (self._usual + prior)
             self.expected = max(mean, self._profile.highest(second + BLOCK_S / 2) * max(level, *self._levels))
             if second % BIN_S == 0:
@@ -145,9 +98,7 @@ class ExpectedRate:
         """Return the state as plain values."""
         return {
             "expected": self.expected,
-            "dispersion": self.dispersion,
-            "blocks": self.blocks,
-            "mean": self._mean,
+            "level": self.level.dump(),
             "usual": self._usual,
             "levels": list(self._levels),
             "pending": [list(block) for block in self._pending],
@@ -156,8 +107,8 @@ class ExpectedRate:
 
     def load(self, facts: dict[str, Any]) -> None:
         """Take over what ``dump`` gave. Raises ``LookupError``, ``TypeError`` or ``ValueError``."""
-        self.expected, self.dispersion = facts["expected"], facts["dispersion"]
-        self.blocks, self._mean, self._usual = facts["blocks"], facts["mean"], facts["usual"]
+        self.expected, self._usual = facts["expected"], facts["usual"]
+        self.level.load(facts["level"])
         newest, older, oldest = facts["levels"]
         self._levels = (newest, older, oldest)
         self._pending = [(int(second), int(arrivals)) for second, arrivals in facts["pending"]]

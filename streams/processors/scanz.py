@@ -112,7 +112,7 @@ class ScanZ:
             self._newest = second
         if self._burst is not None:
             self._follow(second, count, found)
-        elif self._windows.alarming and (self._warm(second) or self._rate.blocks > _BLOCKS_UNHEARD):
+        elif self._windows.alarming and (self._warm(second) or self._rate.level.blocks > _BLOCKS_UNHEARD):
             self._begin(second, found)
         if second % BLOCK_S == BLOCK_S - 1:
             self._end_block(second)
@@ -129,7 +129,7 @@ class ScanZ:
 
     def _expect(self) -> None:
         if self._rate.expected is not None:
-            self._windows.expect(self._rate.expected, self._rate.dispersion)
+            self._windows.expect(self._rate.expected, self._rate.level.dispersion)
 
     def _warm(self, second: int) -> bool:
         return self._first is not None and second + 1 - self._first >= self._settings.burst_warmup_s

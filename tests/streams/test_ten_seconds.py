@@ -167,7 +167,7 @@ def test_seconds_left_out_were_silent(counts):
 
 
 def scores(counts: list[int], eps: float = 0.1) -> list[float | None]:
-    """The score path as its rules define it (the head of bursts.py), written down a second time."""
+    """The score path as its rules define it (level.py and the head of ten_seconds.py), written down a second time."""
     m, phi, k, path = None, 1.0, 0, []
     burst, quiet = False, 0
     for i in range(len(counts)):
