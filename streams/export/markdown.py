@@ -13,9 +13,10 @@ crash and never go backwards: they show the state as of the last snapshot that i
 A service's total (`model="all"`) has every gauge of every window, a class the essential ones (rate, CV, shape,
 failure ratio with its bounds, requests in flight) of 1m and 20m: up to 27 series per window of a service and 14 per
 class. Percentiles of tokens and latencies are up to 20 series more per window up to `--percentile-window-s-max`; a
-class has those of the longest such window only. `--series-max` bounds the page: above it the services with the fewest
-arrivals in the longest window show no window gauges, and `burstwatch_services_withheld` says how many. Rows in topic
-llm.windows are always complete. Histograms are per service, up to 67 series each, and
+class has those of the longest such window only. `--series-max` bounds windows and histograms: above it the services
+with the fewest arrivals in the longest window show no window gauges, and `burstwatch_services_withheld` says how many.
+Counters and the gauges of bursts, failures, memory and agents are always shown. Rows in topic llm.windows are always
+complete. Histograms are per service, up to 67 series each, and
 shown while all of them take no more than half of `--series-max`; from them PromQL works out any window.
 
 Absent until: 30 gaps in the window (CV, Gamma shape, memory, misfit); 30 bins in the window (dispersion, Allan factor:
