@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from burstwatch.analyze.offline import OfflineAnalysis
-from burstwatch.analyze.report import Findings, clock, report
+from burstwatch.analyze.report import Findings, report
 from burstwatch.lines import print_lines
+from burstwatch.wording import clock
 from collector.config import TraceConfig
 from collector.schema.columns import is_token
 from collector.schema.errors import OperatorError

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from heapq import nlargest
 from statistics import quantiles
 from typing import Any
@@ -11,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from burstwatch.up.screen import episode_line, number, percent
+from burstwatch.wording import clock, episode_line, number, percent
 
 WINDOWS_SHOWN = 10
 EPISODES_SHOWN = 20
@@ -44,15 +43,6 @@ class Findings:
             self.episodes.append(message)
         elif message["model"] == message["log_type"] == "all" and message["end"] % (self.window_s * 1_000_000) == 0:
             self.windows.append((message["end"], message["windows"][str(self.window_s)]))
-
-
-def clock(us: int) -> str:
-    """Return a time (us since the epoch) for people, in UTC.
-
-    >>> clock(1_700_000_000_000_000)
-    '2023-11-14 22:13:20'
-    """
-    return datetime.fromtimestamp(us // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def report(findings: Findings, head: Sequence[str]) -> RenderableType:

@@ -14,7 +14,8 @@ from burstwatch.up import plan
 from burstwatch.up.numbers import Numbers, read_numbers
 from burstwatch.up.plan import Places, UpOptions
 from burstwatch.up.processes import Child, Part, restart, start, stop, wait_ready
-from burstwatch.up.screen import Screen, episode_line
+from burstwatch.up.screen import Screen
+from burstwatch.wording import episode_line
 from collector.schema.errors import OperatorError
 from collector.schema.topics import EPISODES, REQUESTS
 

@@ -2,8 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -12,23 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from burstwatch.up.numbers import Numbers, ServiceNumbers
+from burstwatch.wording import number, percent
 
 EPISODES_SHOWN = 8
 PLAIN_EVERY_S = 5.0
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """Return a number for people; a dash where there is not enough data.
-
-    >>> number(1.234), number(None)
-    ('1.23', '-')
-    """
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def percent(value: float | None) -> str:
-    """Return a ratio as a percentage; a dash where there is none."""
-    return "-" if value is None else f"{100 * value:.1f}%"
 
 
 def plain_line(elapsed_s: float, numbers: Numbers) -> str:
@@ -56,57 +42,6 @@ def total_line(numbers: Numbers) -> str:
     ]
     lost = f"lost {numbers.missing + numbers.dropped}, late {numbers.late}, dead letters {numbers.dead_letters}"
     return "; ".join([*services, lost]) if services else f"no requests seen; {lost}"
-
-
-def episode_line(episode: dict[str, Any]) -> str:
-    """Return an episode message as one line: what happened, when, how big. Kinds not known are named, no more."""
-    kind = str(episode.get("kind", "burst"))
-    begins = episode.get("state") == "onset"
-    at_us = episode.get("detected" if begins else "end") or 0
-    clock = datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%H:%M:%S")
-    what = f"{kind.upper()} begins" if begins else f"{kind} ends  "
-    size = _SIZES.get(kind, lambda _: "")(episode)
-    return f"{clock}Z {what} {episode.get('service', '?')}{': ' if size else ''}{size}"
-
-
-def _burst_size(episode: dict[str, Any]) -> str:
-    baseline = episode.get("baseline_rate") or 0.0
-    peak = episode.get("peak_rate") or 0.0
-    times = f" = {peak / baseline:.1f}x" if baseline else ""
-    window_s = episode.get("window_s")
-    where = f", seen in {window_s} s" if window_s and episode.get("state") == "onset" else ""
-    return (
-        f"{number(peak, 1)}/s over 10 s against {number(baseline, 1)}/s"
-        f"{times}, z {number(episode.get('peak_z'), 1)}{where}, {episode.get('arrivals', 0)} requests"
-    )
-
-
-def _failure_size(episode: dict[str, Any]) -> str:
-    reasons = episode.get("failures_by_reason") or {}
-    most = f", most {max(sorted(reasons), key=lambda reason: reasons[reason])}" if reasons else ""
-    where = _ATTRIBUTIONS.get(str(episode.get("attribution")), "attribution unknown")
-    return (
-        f"{episode.get('failures', 0)} of {episode.get('completions', 0)} failed, peak "
-        f"{percent(episode.get('peak_ratio'))}{most}, {where}"
-    )
-
-
-def _pressure_size(episode: dict[str, Any]) -> str:
-    ahead = episode.get("exhaustion_s")
-    full = f", full in {number(ahead, 0)} s or more" if ahead is not None and episode.get("state") == "onset" else ""
-    return (
-        f"{episode.get('engine', '?')} on {episode.get('node', '?')}, kv {percent(episode.get('kv_usage_peak'))}"
-        f"{full}, waiting {episode.get('waiting_peak') or 0}, preemptions {episode.get('preemptions') or 0}"
-    )
-
-
-_ATTRIBUTIONS = {
-    "burst": "in a burst",
-    "memory_pressure": "under memory pressure",
-    "burst_and_memory_pressure": "in a burst and under memory pressure",
-    "neither": "neither in a burst nor under memory pressure",
-}
-_SIZES = {"burst": _burst_size, "failure": _failure_size, "pressure": _pressure_size}
 
 
 def _service_row(name: str, s: ServiceNumbers) -> list[str | Text]:

@@ -11,8 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from burstwatch.analyze.report import clock
-from burstwatch.up.screen import episode_line, number, percent
+from burstwatch.wording import MALFORMED, clock, episode_line, number, percent, seconds, time_of_day
 
 ROWS_MAX = 10_000
 EPISODES_SHOWN = 8
@@ -20,7 +19,6 @@ FORGET_US = 3600 * 1_000_000
 _TITLES = ("service", "model", "log type", "until", "requests", "req/s", "CV", "α", "disp. 1 s", "failures",
            "95 % bounds", "TTFT p95", "took p95", "in flight", "state")  # fmt: skip
 
-MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError)
 _SPARE = frozenset({"model", "log type", "until", "disp. 1 s", "95 % bounds", "TTFT p95", "in flight"})
 
 Key = tuple[str, str, str]
@@ -130,7 +128,7 @@ def _cells(newest: Newest, row: dict[str, Any], stats: dict[str, Any]) -> list[s
         row["service"],
         row["model"],
         row["log_type"],
-        f"{clock(row['end'])[11:]}Z",
+        time_of_day(row["end"]),
         f"{stats['arrivals']:,}",
         *(number(stats.get(name)) for name in ("rate", "cv", "gamma_shape", "dispersion_1s")),
         percent(stats.get("failure_ratio")),
@@ -139,17 +137,6 @@ def _cells(newest: Newest, row: dict[str, Any], stats: dict[str, Any]) -> list[s
         number(stats.get("concurrency"), 1),
         state,
     ]
-
-
-def seconds(value: float | None) -> str:
-    """Return a duration for people.
-
-    >>> seconds(0.0123), seconds(4.5), seconds(None)
-    ('12 ms', '4.5 s', '-')
-    """
-    if value is None:
-        return "-"
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
 
 
 def _percentile(stats: Mapping[str, Any], name: str) -> float | None:

@@ -9,7 +9,8 @@ from rich.console import Console
 from burstwatch.up import plan
 from burstwatch.up.numbers import Numbers, ServiceNumbers, read_numbers
 from burstwatch.up.plan import Places, UpOptions
-from burstwatch.up.screen import Screen, episode_line, picture, plain_line, total_line
+from burstwatch.up.screen import Screen, picture, plain_line, total_line
+from burstwatch.wording import episode_line
 
 PLACES = Places(state=Path("/data/state"), run_id="r1", broker_port=1, engine_port=2, proxy_port=3, metrics_port=4)
 NUMBERS = Numbers(

@@ -1,0 +1,104 @@
+"""Numbers, times and episodes as people read them: the same words on every screen and in every report. Pure."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+# What these functions raise for a number, time or message that is not what it should be.
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Return a number for people; a dash where there is not enough data.
+
+    >>> number(1.234), number(None)
+    ('1.23', '-')
+    """
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def percent(value: float | None) -> str:
+    """Return a ratio as a percentage; a dash where there is none."""
+    return "-" if value is None else f"{100 * value:.1f}%"
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration for people.
+
+    >>> seconds(0.0123), seconds(4.5), seconds(None)
+    ('12 ms', '4.5 s', '-')
+    """
+    if value is None:
+        return "-"
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def clock(us: int) -> str:
+    """Return a time (us since the epoch) for people, in UTC.
+
+    >>> clock(1_700_000_000_000_000)
+    '2023-11-14 22:13:20'
+    """
+    return f"{_utc(us):%Y-%m-%d %H:%M:%S}"
+
+
+def time_of_day(us: int) -> str:
+    """Return the time of day of ``us`` (since the epoch) in UTC.
+
+    >>> time_of_day(1_700_000_000_000_000)
+    '22:13:20Z'
+    """
+    return f"{_utc(us):%H:%M:%S}Z"
+
+
+def _utc(us: int) -> datetime:
+    return datetime.fromtimestamp(us // 1_000_000, UTC)
+
+
+def episode_line(episode: dict[str, Any]) -> str:
+    """Return an episode message as one line: what happened, when, how big. Kinds not known are named, no more."""
+    kind = str(episode.get("kind", "burst"))
+    begins = episode.get("state") == "onset"
+    at_us = episode.get("detected" if begins else "end") or 0
+    what = f"{kind.upper()} begins" if begins else f"{kind} ends  "
+    size = _SIZES.get(kind, lambda _: "")(episode)
+    return f"{time_of_day(at_us)} {what} {episode.get('service', '?')}{': ' if size else ''}{size}"
+
+
+def _burst_size(episode: dict[str, Any]) -> str:
+    baseline = episode.get("baseline_rate") or 0.0
+    peak = episode.get("peak_rate") or 0.0
+    times = f" = {peak / baseline:.1f}x" if baseline else ""
+    window_s = episode.get("window_s")
+    where = f", seen in {window_s} s" if window_s and episode.get("state") == "onset" else ""
+    return (
+        f"{number(peak, 1)}/s over 10 s against {number(baseline, 1)}/s"
+        f"{times}, z {number(episode.get('peak_z'), 1)}{where}, {episode.get('arrivals', 0)} requests"
+    )
+
+
+def _failure_size(episode: dict[str, Any]) -> str:
+    reasons = episode.get("failures_by_reason") or {}
+    most = f", most {max(sorted(reasons), key=lambda reason: reasons[reason])}" if reasons else ""
+    where = _ATTRIBUTIONS.get(str(episode.get("attribution")), "attribution unknown")
+    return (
+        f"{episode.get('failures', 0)} of {episode.get('completions', 0)} failed, peak "
+        f"{percent(episode.get('peak_ratio'))}{most}, {where}"
+    )
+
+
+def _pressure_size(episode: dict[str, Any]) -> str:
+    ahead = episode.get("exhaustion_s")
+    full = f", full in {number(ahead, 0)} s or more" if ahead is not None and episode.get("state") == "onset" else ""
+    return (
+        f"{episode.get('engine', '?')} on {episode.get('node', '?')}, kv {percent(episode.get('kv_usage_peak'))}"
+        f"{full}, waiting {episode.get('waiting_peak') or 0}, preemptions {episode.get('preemptions') or 0}"
+    )
+
+
+_ATTRIBUTIONS = {
+    "burst": "in a burst",
+    "memory_pressure": "under memory pressure",
+    "burst_and_memory_pressure": "in a burst and under memory pressure",
+    "neither": "neither in a burst nor under memory pressure",
+}
+_SIZES = {"burst": _burst_size, "failure": _failure_size, "pressure": _pressure_size}
