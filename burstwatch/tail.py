@@ -10,6 +10,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from burstwatch.wording import MALFORMED
 from collector.schema.errors import OperatorError
 
 _POLL_MS = 300
@@ -118,7 +119,7 @@ class TopicTail:
         try:
             while not self._stopped.is_set():
                 for message in _objects(consumer):
-                    with suppress(KeyError, TypeError, ValueError, AttributeError, OverflowError):  # malformed
+                    with suppress(*MALFORMED):
                         self._on_message(message)
         finally:
             consumer.close()

@@ -1,10 +1,11 @@
 """Numbers, times and episodes as people read them: the same words on every screen and in every report. Pure."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 # What these functions raise for a number, time or message that is not what it should be.
-MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError)
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -51,7 +52,8 @@ def time_of_day(us: int) -> str:
 
 
 def _utc(us: int) -> datetime:
-    return datetime.fromtimestamp(us // 1_000_000, UTC)
+    # Not datetime.fromtimestamp: a time beyond every calendar is an OSError there, which hides among true ones.
+    return _EPOCH + timedelta(seconds=us // 1_000_000)
 
 
 def episode_line(episode: dict[str, Any]) -> str:

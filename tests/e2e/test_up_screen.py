@@ -1,16 +1,18 @@
 """The terminal summary and the plan behind it, without a process."""
 
+import doctest
 import tomllib
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from burstwatch import wording
 from burstwatch.up import plan
 from burstwatch.up.numbers import Numbers, ServiceNumbers, read_numbers
 from burstwatch.up.plan import Places, UpOptions
 from burstwatch.up.screen import Screen, picture, plain_line, total_line
-from burstwatch.wording import episode_line
+from burstwatch.wording import MALFORMED, episode_line
 
 PLACES = Places(state=Path("/data/state"), run_id="r1", broker_port=1, engine_port=2, proxy_port=3, metrics_port=4)
 NUMBERS = Numbers(
@@ -74,6 +76,18 @@ def test_failure_and_pressure_episodes_have_a_line_of_their_own():
 def test_an_episode_of_a_kind_of_tomorrow_is_named_and_does_no_harm():
     assert episode_line({"kind": "drift", "state": "onset", "service": "chat"}) == "00:00:00Z DRIFT begins chat"
     assert episode_line({"kind": ["odd"], "state": "end"}).endswith("ends   ?")
+
+
+@pytest.mark.parametrize("end", [10**30, 10**23, -(10**23), 1e23, float("nan"), float("inf"), "soon", [1]])
+def test_an_episode_at_no_possible_time_is_malformed_and_nothing_worse(end):
+    with pytest.raises(MALFORMED):  # what whoever reads the topic leaves out
+        episode_line({"kind": "burst", "state": "end", "end": end})
+
+
+def test_the_examples_in_the_wording_are_true():
+    found = doctest.testmod(wording)
+    assert found.attempted
+    assert not found.failed
 
 
 def test_the_screen_draws_at_any_width():
