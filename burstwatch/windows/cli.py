@@ -2,12 +2,9 @@
 
 import argparse
 import signal
-import sys
 import threading
-from contextlib import suppress
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.live import Live
 
@@ -89,33 +86,21 @@ def _require_window(shown: Newest, window_s: int) -> None:
 
 
 def _json_lines(args: argparse.Namespace, shown: Newest) -> int:
-    def put(message: dict[str, Any]) -> None:
-        if shown.wants(message):
-            sys.stdout.buffer.write(orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE))
-            sys.stdout.buffer.flush()
-
     if not args.follow:
         for message in newest(args.kafka, [WINDOWS], RECENT):
             shown.note(message)
         print_lines(shown.known())
         return 0
     stopped = _until_told()
-    broken = threading.Event()
 
-    def put_or_stop(message: dict[str, Any]) -> None:
-        try:
-            put(message)
-        except BrokenPipeError:  # the reader of our lines has gone: so may we
-            broken.set()
-            stopped.set()
+    def put(message: dict[str, Any]) -> None:
+        if shown.wants(message) and not print_lines([message]):
+            stopped.set()  # the reader of our lines has gone: so may we
 
-    tail = TopicTail(args.kafka, [WINDOWS, EPISODES], put_or_stop)
+    tail = TopicTail(args.kafka, [WINDOWS, EPISODES], put)
     tail.start()
     stopped.wait()
     tail.stop()
-    if broken.is_set():
-        with suppress(OSError):
-            sys.stdout.close()
     return 0
 
 

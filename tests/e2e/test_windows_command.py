@@ -96,6 +96,21 @@ def test_followed_it_prints_every_new_message_until_interrupted(kafka_with_rows)
         process.kill()
 
 
+def test_followed_it_ends_quietly_when_its_reader_has_gone(kafka_with_rows):
+    command = [sys.executable, "-m", "burstwatch", "windows", "--kafka", kafka_with_rows, "--follow", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    deadline = time.monotonic() + 30
+    try:
+        while process.poll() is None:
+            assert time.monotonic() < deadline, "it goes on for nobody"
+            put(kafka_with_rows, row("chat", END + 10_000_000))
+            time.sleep(0.3)
+        assert (process.returncode, process.stderr.read()) == (0, b"")
+    finally:
+        process.kill()
+
+
 def test_what_cannot_be_shown_is_said_in_one_line(kafka_with_rows):
     away = run_cli("windows", "--kafka", "127.0.0.1:1")
     assert away.returncode == 2
