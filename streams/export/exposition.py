@@ -33,32 +33,24 @@ def _head(metric: Metric, *, openmetrics: bool) -> Iterator[str]:
 
 
 def _lines(metric: Metric, values: Values, escaped: "_Escaped") -> Iterator[str]:
-    if not metric.labels:
-        for value in values.values():
-            yield from _of("", metric.name, value)
-        return
     order = sorted(range(len(metric.labels)), key=lambda i: metric.labels[i])
     inside = ",".join(f'{metric.labels[i]}="%s"' for i in order)
-    line = f"{metric.name}{{{inside}}} %r\n"
+    line = f"{metric.name}{{{inside}}} %r\n" if inside else f"{metric.name} %r\n"
     for labels, value in values.items():
         texts = tuple(escaped[labels[i]] for i in order)
         if isinstance(value, Distribution):
-            yield from _of(inside % texts, metric.name, value)
+            yield from _histogram(inside % texts, metric.name, value)
         else:
             yield line % (*texts, float(value))
 
 
-def _of(labels: str, name: str, value: Value) -> Iterator[str]:
-    """Write one value below ``labels`` (escaped, perhaps none); a distribution is a line per bound, sum and count."""
-    if not isinstance(value, Distribution):
-        yield f"{name} {float(value)!r}\n"
-        return
-    more, braces = f",{labels}" if labels else "", f"{{{labels}}}" if labels else ""
+def _histogram(labels: str, name: str, value: Distribution) -> Iterator[str]:
+    """Write a distribution below ``labels`` (escaped): a line per bound, its count and its sum."""
     for bound, count in zip(value.bounds, value.counts, strict=True):
-        yield f'{name}_bucket{{le="{bound!r}"{more}}} {float(count)!r}\n'
-    yield f'{name}_bucket{{le="+Inf"{more}}} {float(value.count)!r}\n'
-    yield f"{name}_count{braces} {float(value.count)!r}\n"
-    yield f"{name}_sum{braces} {value.sum!r}\n"
+        yield f'{name}_bucket{{le="{bound!r}",{labels}}} {float(count)!r}\n'
+    yield f'{name}_bucket{{le="+Inf",{labels}}} {float(value.count)!r}\n'
+    yield f"{name}_count{{{labels}}} {float(value.count)!r}\n"
+    yield f"{name}_sum{{{labels}}} {value.sum!r}\n"
 
 
 class _Escaped(dict[str, str]):
