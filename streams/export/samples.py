@@ -35,7 +35,8 @@ HISTOGRAMS = {
 }
 
 
-def _sample(name: str, labels: tuple[str, ...], value: float | Distribution | None) -> Iterator[Sample]:
+def if_known(name: str, labels: tuple[str, ...], value: float | Distribution | None) -> Iterator[Sample]:
+    """Return the sample of a metric, named without the prefix; none where the value is not known."""
     if value is not None:
         yield Sample(PREFIX + name, labels, value)
 
@@ -55,26 +56,26 @@ def service_counters(state: ServiceState) -> Counters:
     """Return the service's counters: exact for ever, part of the snapshot."""
     ledger, name = state.ledger, state.service
     samples = [
-        _sample("burst_episodes_total", (name,), state.burst.episodes_total),
-        _sample("failure_episodes_total", (name,), state.failure.episodes_total),
-        _sample("pressure_episodes_total", (name,), state.pressure.status.episodes_total),
-        _sample("readings_ignored_total", (name,), state.pressure.status.ignored),
-        *(_sample("attributed_failures_total", (name, what), n) for what, n in sorted(state.attributed.items())),
+        if_known("burst_episodes_total", (name,), state.burst.episodes_total),
+        if_known("failure_episodes_total", (name,), state.failure.episodes_total),
+        if_known("pressure_episodes_total", (name,), state.pressure.status.episodes_total),
+        if_known("readings_ignored_total", (name,), state.pressure.status.ignored),
+        *(if_known("attributed_failures_total", (name, what), n) for what, n in sorted(state.attributed.items())),
         *(_distribution(state, metric) for metric in HISTOGRAMS),
-        _sample("negative_durations_total", (name,), state.sketches.negative),
-        _sample("duplicate_messages_total", (name,), ledger.duplicates),
-        _sample("future_events_total", (name,), ledger.future),
-        _sample("event_time_set_back_total", (name,), ledger.set_back),
-        *(_sample("late_events_total", (name, path), n) for path, n in ledger.late.items()),
+        if_known("negative_durations_total", (name,), state.sketches.negative),
+        if_known("duplicate_messages_total", (name,), ledger.duplicates),
+        if_known("future_events_total", (name,), ledger.future),
+        if_known("event_time_set_back_total", (name,), ledger.set_back),
+        *(if_known("late_events_total", (name, path), n) for path, n in ledger.late.items()),
     ]
     for key, totals in state.totals.items():
         labels = (name, *key)
         samples += [
-            _sample("arrivals_total", labels, totals.arrivals),
-            *(_sample("completions_total", (*labels, o), n) for o, n in totals.completions.items()),
-            *(_sample("failures_total", (*labels, r), n) for r, n in totals.failures.items()),
-            _sample("tokens_total", (*labels, "request"), totals.request_tokens),
-            _sample("tokens_total", (*labels, "response"), totals.response_tokens),
+            if_known("arrivals_total", labels, totals.arrivals),
+            *(if_known("completions_total", (*labels, o), n) for o, n in totals.completions.items()),
+            *(if_known("failures_total", (*labels, r), n) for r, n in totals.failures.items()),
+            if_known("tokens_total", (*labels, "request"), totals.request_tokens),
+            if_known("tokens_total", (*labels, "response"), totals.response_tokens),
         ]
     return tuple(chain.from_iterable(samples))
 
@@ -82,7 +83,7 @@ def service_counters(state: ServiceState) -> Counters:
 def _distribution(state: ServiceState, metric: str) -> Iterator[Sample]:
     measure, octaves = HISTOGRAMS[metric]
     found = state.sketches.distribution(measure, octaves)
-    return _sample(metric, (state.service,), found if found.count else None)
+    return if_known(metric, (state.service,), found if found.count else None)
 
 
 def series_of(sample: Sample) -> int:
@@ -103,30 +104,30 @@ def without_histograms(samples: Iterable[Sample], most: int) -> Iterator[Sample]
 def service_gauges(state: ServiceState) -> Iterator[Sample]:
     """Return how the service stands now, windows apart."""
     ledger, burst, name = state.ledger, state.burst, state.service
-    yield from _sample("missing_messages", (name,), ledger.missing)
-    yield from _sample("agent_dropped_events", (name,), ledger.dropped_by_agents)
+    yield from if_known("missing_messages", (name,), ledger.missing)
+    yield from if_known("agent_dropped_events", (name,), ledger.dropped_by_agents)
     if ledger.watermark is not None:
-        yield from _sample("watermark_timestamp_seconds", (name,), ledger.watermark / 1e6)
-        yield from _sample("agents", (name,), ledger.agents)
-        yield from _sample("agents_idle", (name,), ledger.agents_idle)
-        yield from _sample("burst_active", (name,), int(burst.active))
-        yield from _sample("burst_rate", (name,), burst.rate_10s)
-    yield from _sample("burst_z", (name,), burst.z)
-    yield from _sample("burst_threshold", (name,), burst.threshold)
-    yield from _sample("burst_baseline_rate", (name,), burst.baseline_rate)
+        yield from if_known("watermark_timestamp_seconds", (name,), ledger.watermark / 1e6)
+        yield from if_known("agents", (name,), ledger.agents)
+        yield from if_known("agents_idle", (name,), ledger.agents_idle)
+        yield from if_known("burst_active", (name,), int(burst.active))
+        yield from if_known("burst_rate", (name,), burst.rate_10s)
+    yield from if_known("burst_z", (name,), burst.z)
+    yield from if_known("burst_threshold", (name,), burst.threshold)
+    yield from if_known("burst_baseline_rate", (name,), burst.baseline_rate)
     yield from _failures(state)
 
 
 def _failures(state: ServiceState) -> Iterator[Sample]:
     failure, name = state.failure, state.service
-    yield from _sample("failure_budget_ratio", (name,), failure.budget_ratio)
+    yield from if_known("failure_budget_ratio", (name,), failure.budget_ratio)
     if state.ledger.watermark is not None:
-        yield from _sample("failure_active", (name,), int(failure.active))
+        yield from if_known("failure_active", (name,), int(failure.active))
     if (total := state.latest.get((ALL, ALL))) is None:
         return
     for window_s, stats in total.windows.items():
         burn = burn_rate(stats.failures, stats.completions, failure.budget_ratio)
-        yield from _sample("failure_burn_rate", (name, window_label(window_s)), burn)
+        yield from if_known("failure_burn_rate", (name, window_label(window_s)), burn)
 
 
 def resource_samples(readings: Iterable[Resource]) -> Iterator[Sample]:
@@ -140,40 +141,40 @@ def resource_samples(readings: Iterable[Resource]) -> Iterator[Sample]:
 
 def _gpu(reading: Resource, place: tuple[str, str, str]) -> Iterator[Sample]:
     for state in ("used", "free", "reserved", "total"):
-        yield from _sample("gpu_memory_bytes", (*place, state), getattr(reading, f"gpu_{state}_bytes"))
-    yield from _sample("gpu_utilization_ratio", place, reading.gpu_utilization_ratio)
+        yield from if_known("gpu_memory_bytes", (*place, state), getattr(reading, f"gpu_{state}_bytes"))
+    yield from if_known("gpu_utilization_ratio", place, reading.gpu_utilization_ratio)
 
 
 def _engine(reading: Resource, place: tuple[str, str, str]) -> Iterator[Sample]:
-    yield from _sample("kv_cache_usage_ratio", place, reading.kv_cache_usage_ratio)
-    yield from _sample("engine_requests_running", place, reading.running)
-    yield from _sample("engine_requests_waiting", place, reading.waiting)
-    yield from _sample("engine_preemptions_total", place, reading.preemptions_total)
+    yield from if_known("kv_cache_usage_ratio", place, reading.kv_cache_usage_ratio)
+    yield from if_known("engine_requests_running", place, reading.running)
+    yield from if_known("engine_requests_waiting", place, reading.waiting)
+    yield from if_known("engine_preemptions_total", place, reading.preemptions_total)
 
 
 def clock_samples(clocks: Iterable[tuple[str, Clock]]) -> Iterator[Sample]:
     """Return what is known of the agents' clocks."""
     for agent, clock in clocks:
-        yield from _sample("agent_clock_ahead_seconds", (agent,), max(0, -clock.delay_us) / 1e6)
+        yield from if_known("agent_clock_ahead_seconds", (agent,), max(0, -clock.delay_us) / 1e6)
         if clock.verdict is not Verdict.RECORDING:
-            yield from _sample("agent_delay_seconds", (agent,), max(0, clock.delay_us) / 1e6)
+            yield from if_known("agent_delay_seconds", (agent,), max(0, clock.delay_us) / 1e6)
 
 
 def partition_samples(partition: int, *, offset: int | None, kept: int, unsaved: int) -> Iterator[Sample]:
     """Return how an owned partition stands; ``offset``: everything below is safe."""
-    yield from _sample("source_offset", (REQUESTS, str(partition)), offset)
-    yield from _sample("services_kept", (str(partition),), kept)
-    yield from _sample("services_unsaved", (str(partition),), unsaved)
+    yield from if_known("source_offset", (REQUESTS, str(partition)), offset)
+    yield from if_known("services_kept", (str(partition),), kept)
+    yield from if_known("services_unsaved", (str(partition),), unsaved)
 
 
 def worker_samples(tally: Tally, partitions: int, version: str) -> Iterator[Sample]:
     """Return the worker's own numbers; ``partitions`` is how many it owns."""
     for topic, count in tally.messages.items():
-        yield from _sample("messages_total", (topic,), count)
+        yield from if_known("messages_total", (topic,), count)
     for (topic, reason), count in tally.dead_letters.items():
-        yield from _sample("dead_letters_total", (topic, reason), count)
+        yield from if_known("dead_letters_total", (topic, reason), count)
     for error, count in tally.processor_errors.items():
-        yield from _sample("processor_errors_total", (error,), count)
+        yield from if_known("processor_errors_total", (error,), count)
     plain = {
         "partitions_owned": partitions,
         "offset_gaps_total": tally.offset_gaps,
@@ -186,5 +187,5 @@ def worker_samples(tally: Tally, partitions: int, version: str) -> Iterator[Samp
         "snapshot_duration_seconds": tally.snapshot_duration_s,
     }
     for name, value in plain.items():
-        yield from _sample(name, (), value)
-    yield from _sample("build_info", (version,), 1)
+        yield from if_known(name, (), value)
+    yield from if_known("build_info", (version,), 1)
