@@ -12,6 +12,12 @@ from collector.schema.errors import BadMessage
 EVENTS_MAX = 100_000
 RATIO_MAX = 100.0  # some engines report a KV usage just above 1 for a moment; far above, it is no ratio
 NUMBER_MAX = {ColumnType.TIME: TIME_US_MAX, ColumnType.COUNT: COUNT_MAX}
+_TYPES: dict[ColumnType, set[type]] = {
+    ColumnType.TIME: {int},
+    ColumnType.COUNT: {int},
+    ColumnType.FLAG: {bool},
+    ColumnType.RATIO: {int, float},
+}
 TOKEN_BYTES = bytes(range(ord("!"), ord("~") + 1))
 _DIGITS = b"0123456789,"
 _NAMES = {  # the columns of a kind, and those of them that a message with events must have
@@ -130,15 +136,10 @@ def _check_numbers(spec: Column, values: Sequence[Any]) -> None:
         # The nulls are counted because orjson writes NaN as null, too.
         if not rest or (spec.nullable and rest == b"null" * values.count(None)):
             return
-    allowed: dict[ColumnType, set[type]] = {
-        ColumnType.FLAG: {bool},
-        ColumnType.RATIO: {int, float},
-    }
-    wanted = allowed.get(spec.type, {int})
     types: set[type] = set(map(type, values))
     if spec.nullable:
         types.discard(type(None))
-    if types - wanted:
+    if types - _TYPES[spec.type]:
         raise BadMessage("value", f"{spec.name} must hold {spec.type.value} values")
     if spec.type is not ColumnType.FLAG:
         check_range(spec, [value for value in values if value is not None])

@@ -63,4 +63,4 @@ def decode(body: bytes) -> Batch:
     """Return the batch in ``body``. Raises ``BadMessage`` (and nothing else) for any other bytes."""
     if len(body) > MESSAGE_BYTES_MAX:
         raise BadMessage("too_large", f"{len(body)} bytes, at most {MESSAGE_BYTES_MAX}")
-    return codec_binary.load(body) if body.startswith(codec_binary.MAGIC) else codec_json.load(body)
+    return codec_binary.load(body) if encoding_of(body) is Encoding.BINARY else codec_json.load(body)

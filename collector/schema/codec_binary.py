@@ -196,13 +196,15 @@ def _read_coded(buffers: _Buffers, spec: Column, entry: Entry) -> Coded:
     check_dictionary(spec, values)
     room = len(values) - base
     column = Packed(buffers.n, width, base, buffers.take(buffers.n * width))
-    if base < (-1 if spec.nullable else 0) or (column.n and not _below(column, room)):
+    if base < (-1 if spec.nullable else 0) or not _below(column, room):
         raise BadMessage("value", f"{spec.name} has a code outside its dictionary")
     return Coded(values, column)
 
 
 def _below(column: Packed, bound: int) -> bool:
-    """True if every stored number is below ``bound``."""
+    """True if every stored number is below ``bound``, as in a column without any."""
+    if not column.n:
+        return True
     if column.width == 1 and bound < 256:
         return bound > 0 and not column.data.translate(None, _BYTES[:bound])
     return _SPAN[column.width] < bound or max(column.stored()) < bound
@@ -214,7 +216,7 @@ def _read_texts(buffers: _Buffers, spec: Column, entry: Entry) -> Texts:
         raise _bad(spec)
     lengths = Packed(buffers.n, width, base, buffers.take(buffers.n * width))
     text = buffers.take(size)
-    if not (_below(lengths, TOKEN_LEN_MAX + 1 - base) if lengths.n else True):
+    if not _below(lengths, TOKEN_LEN_MAX + 1 - base):
         raise BadMessage("value", f"{spec.name} must be 1-128 printable ASCII characters without spaces")
     if not base or sum(lengths.data if width == 1 else lengths.stored()) + base * lengths.n != size:
         raise BadMessage("layout", f"the lengths of {spec.name} do not add up")
