@@ -10,6 +10,7 @@ from pathlib import Path
 from collector.schema.topics import DEFAULT_PARTITIONS
 from streams.analysis_options import add_analysis_options, analysis_settings
 from streams.config import APP_ID, SERIES_MAX, SERVICES_MAX, WorkerSettings
+from streams.help_format import DefaultsAndExamples
 from streams.quiet_log import Quiet
 
 DESCRIPTION = """\
@@ -25,10 +26,6 @@ examples:
 
 Stop it with Ctrl-C or SIGTERM: it writes a last snapshot and exits 0.
 """
-
-
-class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults and keeps the examples as written."""
 
 
 def main(argv: list[str]) -> int:
@@ -50,7 +47,7 @@ def main(argv: list[str]) -> int:
 def parse(argv: list[str]) -> WorkerSettings:
     """Return the settings ``argv`` asks for. Raises ``OperatorError``; argparse exits 2 on bad usage."""
     parser = argparse.ArgumentParser(
-        prog="burstwatch worker", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Help
+        prog="burstwatch worker", description=DESCRIPTION, epilog=EPILOG, formatter_class=DefaultsAndExamples
     )
     add = parser.add_argument
     add("--kafka", required=True, metavar="HOST:PORT", help="Kafka bootstrap servers, separated by commas")

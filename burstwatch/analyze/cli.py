@@ -21,6 +21,7 @@ from collector.schema.columns import is_token
 from collector.schema.errors import OperatorError
 from collector.sources.recording import Recording, load_recording
 from streams.analysis_options import add_analysis_options, analysis_settings
+from streams.help_format import DefaultsAndExamples
 from streams.processors.episodes import AnyEpisode, episode_message
 from streams.processors.outputs import WindowRow, window_message
 from streams.processors.settings import AnalysisSettings
@@ -40,13 +41,9 @@ REPORT_WINDOW_S = 1200  # the paper's
 _BAR_FROM_REQUESTS = 50_000
 
 
-class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults and keeps the examples as written."""
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="burstwatch analyze", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Help
+        prog="burstwatch analyze", description=DESCRIPTION, epilog=EPILOG, formatter_class=DefaultsAndExamples
     )
     add = parser.add_argument
     add("file", type=Path, metavar="FILE", help="the trace")

@@ -13,6 +13,7 @@ from burstwatch.tail import TopicTail, newest, require_broker
 from burstwatch.windows.table import Newest, picture
 from collector.schema.errors import OperatorError
 from collector.schema.topics import EPISODES, WINDOWS
+from streams.help_format import DefaultsAndExamples
 
 DESCRIPTION = """\
 Show what the workers publish: the newest windows of every service (topic llm.windows) and the last bursts, failures
@@ -31,13 +32,9 @@ PLAIN_EVERY_S = 10.0  # a file gets a table as often as there are new rows
 WIDE = 160
 
 
-class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults and keeps the examples as written."""
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="burstwatch windows", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Help
+        prog="burstwatch windows", description=DESCRIPTION, epilog=EPILOG, formatter_class=DefaultsAndExamples
     )
     add = parser.add_argument
     add("--kafka", required=True, metavar="HOST:PORT", help="Kafka bootstrap servers, separated by commas")
