@@ -38,8 +38,6 @@ _Z_SHORT = 1.6448536269514722  # one-sided 95 %
 _EVIDENCE = 6.0
 _RATIO_MAX = 0.5
 
-Reasons = Mapping[int, Mapping[str, int]]  # second -> reason -> failures
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureStatus:
@@ -63,7 +61,6 @@ class FailureDetector:
     def __init__(self, service: str, settings: AnalysisSettings) -> None:
         self._service = service
         self._budget = settings.failure_budget_of(service)
-        self._next = -1  # the next second to be fed
         self._episodes = 0
         self._forget()
 
@@ -100,24 +97,8 @@ class FailureDetector:
         """True if no episode is on, and nothing failed for ``SHORT_S``."""
         return self._episode is None and not self._short[1]
 
-    def feed(
-        self, second: int, ended: Sequence[int], failed: Sequence[int], reasons: Reasons | None = None
-    ) -> list[FailureEpisode]:
-        """Take what ended in ``second``, ``second + 1``, ...; seconds left out before had no completions.
-
-        Returns the onsets and ends found. Seconds already fed are ignored.
-        """
-        found: list[FailureEpisode] = []
-        while self._next < second and not self.idle:
-            found += self.step(self._next, 0, 0, {})
-        start = max(self._next, second)
-        for at, (n, k) in enumerate(zip(ended[start - second :], failed[start - second :], strict=True), start):
-            found += self.step(at, n, k, (reasons or {}).get(at, {}))
-        self._next = max(self._next, start)
-        return found
-
     def skip(self, second: int, ended: Sequence[int]) -> None:
-        """Do what ``feed`` does with seconds in which nothing failed, faster. Only while ``calm``."""
+        """Do what ``step`` does with seconds in which nothing failed, faster. Only while ``calm``."""
         ring, failed, short, long = self._ended, self._failed, self._short, self._long
         for at, n in enumerate(ended, second):
             place = at % LONG_S
@@ -128,21 +109,22 @@ class FailureDetector:
                 long[1] -= failed[place]
                 failed[place] = 0
                 self._reasons.pop(at - LONG_S, None)
-        self._next = second + len(ended)
 
     def start_over(self) -> list[FailureEpisode]:
         """Forget all but how many episodes there were, for any seconds to come; return the end of a running one."""
         episode, last = self._episode, self._last
         self._forget()
-        self._next = -1
         return [] if episode is None else [replace(episode, state="end", end=last * SECOND_US)]
 
     def failed_at(self, second: int) -> int:
-        """Return the failures of a second fed not more than ``SHORT_S`` ago."""
+        """Return the failures of a second taken not more than ``SHORT_S`` ago."""
         return self._failed[second % LONG_S]
 
     def step(self, second: int, n: int, k: int, reasons: Mapping[str, int]) -> list[FailureEpisode]:
-        """Do what ``feed`` does, with the ``n`` completions and ``k`` failures of the next second."""
+        """Take the ``n`` completions and ``k`` failures of the next second; return the onsets and ends found.
+
+        ``reasons`` says why they failed. A second in which nothing ended may be left out only while ``idle``.
+        """
         ended, failed, short, long = self._ended, self._failed, self._short, self._long
         place, leaving = second % LONG_S, (second - SHORT_S) % LONG_S
         short[0] += n - ended[leaving]
@@ -154,7 +136,6 @@ class FailureDetector:
         ended[place], failed[place] = n, k
         if reasons:
             self._reasons[second] = Counter(reasons)
-        self._next = second + 1
         if self._episode is not None:
             return self._follow(second, n, k, reasons)
         return [self._begin(second)] if k and self._alarming() else []
@@ -263,7 +244,7 @@ class FailureDetector:
         self._episode = FailureEpisode(**facts["episode"]) if facts["episode"] else None
 
 
-_STATE = ("next", "episodes", "ended", "failed", "long", "short", "last", "ratio", "sum", "pending", "pending_reasons")
+_STATE = ("episodes", "ended", "failed", "long", "short", "last", "ratio", "sum", "pending", "pending_reasons")
 
 
 def _excess(failures: int, completions: int, budget: float) -> float:

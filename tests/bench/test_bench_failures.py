@@ -7,6 +7,7 @@ from streams.processors.failures import FailureDetector
 from streams.processors.settings import AnalysisSettings
 from streams.stats.burn_rate import BURN_RULES
 from tests.bench.tables import Table
+from tests.support.failure_seconds import shown
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
 
@@ -113,7 +114,7 @@ def test_failure_alarms_beside_the_rules_everybody_writes():
 def episodes(ended, failed) -> list:
     """The ended episodes our detector finds."""
     detector = FailureDetector("bench", AnalysisSettings(failure_budget_ratio=BUDGET))
-    found = detector.feed(0, ended.tolist(), failed.tolist())
+    found = shown(detector, 0, ended.tolist(), failed.tolist())
     return [e for e in found if e.state == "end"]
 
 

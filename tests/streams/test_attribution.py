@@ -60,6 +60,15 @@ CALM = dict.fromkeys(range(1500), (0.4, 0, 0))
 FULL = CALM | dict.fromkeys(range(900, 930), (0.99, 30, 2))
 
 
+def test_an_episode_ends_although_nothing_comes_for_a_year():
+    found, watch = told(story(failing=(900, 930), seconds=930))
+    assert [e.state for e in found] == ["onset"]
+    (end,) = [e for e in watch.feed(T0 + 86_400 * 365, (), (), ()) if isinstance(e, FailureEpisode)]
+    assert (end.state, end.onset) == ("end", found[0].onset)
+    assert T0 + 920 <= end.end // SECOND <= T0 + 930
+    assert watch.failures.idle
+
+
 @pytest.mark.parametrize(
     ("burst", "readings", "label"),
     [

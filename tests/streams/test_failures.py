@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from collector.schema.errors import OperatorError
 from streams.processors.failures import FailureDetector
 from streams.processors.settings import AnalysisSettings
+from tests.support.failure_seconds import shown
 
 SETTINGS = AnalysisSettings()
 SECOND = 1_000_000
@@ -21,7 +22,7 @@ BUDGET = 0.01
 def fed(ended, failed, reasons=None, detector=None, start=T0):
     """A detector that has seen the counts, and the episodes it found."""
     detector = detector or FailureDetector("chat", SETTINGS)
-    return detector, detector.feed(start, list(ended), list(failed), reasons)
+    return detector, shown(detector, start, list(ended), list(failed), reasons)
 
 
 def outage(*, rate, ratio, seconds=600, before=1800, after=900, base=0.005, seed=1):
@@ -84,7 +85,7 @@ def test_whatever_the_cut_and_wherever_restored_the_episodes_are_the_same(counts
             restored = FailureDetector("chat", SETTINGS)
             restored.load(json.loads(json.dumps(part.dump())))
             part = restored
-        found += part.feed(T0 + low, ended[low:high], failed[low:high], reasons)
+        found += shown(part, T0 + low, ended[low:high], failed[low:high], reasons)
     assert found == expected
     assert json.dumps(part.dump()) == json.dumps(whole.dump())
 
@@ -166,7 +167,7 @@ def test_an_episode_ends_although_nothing_comes_any_more():
     assert [e.state for e in found] == ["onset"]
     assert detector.status.active
     assert detector.status.onset == T0 * SECOND
-    (end,) = detector.feed(T0 + 86_400 * 365, [], [])
+    (end,) = shown(detector, T0 + 30, [0] * 600, [0] * 600)
     assert end.end == (T0 + 30) * SECOND
     assert detector.idle
     assert detector.status.episodes_total == 1
