@@ -7,7 +7,6 @@ second about that second (a burst that was on) and the ``READING_S`` before (the
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from streams.processors.attribution import (
@@ -17,10 +16,10 @@ from streams.processors.attribution import (
     RecentBursts,
     attribute,
     explained,
-    joined,
 )
 from streams.processors.bursts import BurstDetector
 from streams.processors.episodes import AnyEpisode, FailureEpisode, PressureEvidence
+from streams.processors.evidence import joined
 from streams.processors.failures import LONG_S, FailureDetector
 from streams.processors.pending_reasons import PendingReasons
 from streams.processors.settings import AnalysisSettings
@@ -122,7 +121,7 @@ class Alarms:
     def _evidence(self, onset: int, end: int) -> PressureEvidence:
         """Return what the engines said from before ``onset`` to ``end``."""
         start = max(onset - LOOKBACK_US, self._seen_to)
-        return joined(self._seen, self._engines.during(start, end)) if end > start else self._seen
+        return joined([self._seen, self._engines.during(start, end)]) if end > start else self._seen
 
     def _tidy_up(self, second: int) -> None:
         """Drop the bursts nothing will be attributed to any more; keep the evidence of a long episode."""
@@ -141,7 +140,7 @@ class Alarms:
             "failures": self.failures.dump(),
             "reasons": self.reasons.dump(),
             "recent": self._recent.dump(),
-            "seen": asdict(self._seen),
+            "seen": self._seen._asdict(),
             "seen_to": self._seen_to,
             "attributed": self.attributed,
         }

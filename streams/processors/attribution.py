@@ -119,22 +119,6 @@ class RecentBursts:
         self._bursts = [Burst(**row) for row in rows]
 
 
-def joined(one: PressureEvidence, other: PressureEvidence) -> PressureEvidence:
-    """Return the evidence of two spans of time taken together.
-
-    >>> joined(PressureEvidence(kv_usage_peak=0.5, preemptions=1), PressureEvidence(kv_usage_peak=0.9, preemptions=2))
-    PressureEvidence(kv_usage_peak=0.9, waiting_peak=None, preemptions=3)
-    """
-    usage = [e.kv_usage_peak for e in (one, other) if e.kv_usage_peak is not None]
-    waiting = [e.waiting_peak for e in (one, other) if e.waiting_peak is not None]
-    preempted = [e.preemptions for e in (one, other) if e.preemptions is not None]
-    return PressureEvidence(
-        kv_usage_peak=max(usage, default=None),
-        waiting_peak=max(waiting, default=None),
-        preemptions=sum(preempted) if preempted else None,
-    )
-
-
 def explained(episode: FailureEpisode, bursts: RecentBursts, evidence: PressureEvidence) -> FailureEpisode:
     """Return ``episode`` with what it is attributed to by the ``bursts`` and the engines' ``evidence`` of its time."""
     start, end = episode.onset - LOOKBACK_US, episode.end or episode.detected

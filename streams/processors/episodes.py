@@ -6,13 +6,12 @@ integer microseconds of event time; None means not known, never 0.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from streams.processors.outputs import MESSAGE_VERSION, Episode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PressureEvidence:
+class PressureEvidence(NamedTuple):
     """What a service's engines said during a span of event time; None: no readings of it.
 
     Attributes:
