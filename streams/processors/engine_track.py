@@ -10,7 +10,7 @@ Rules, tuned on the simulated engine (1 reading a second; bursts, ramps, steady 
 """
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from streams.processors.episodes import PressureEpisode
@@ -184,7 +184,7 @@ class EngineTrack:
         usage = self.last.kv_usage
         if usage is None or usage < (BURST_RATIO if during_burst else WATCH_RATIO):
             return None
-        found = exhaustion(1 - usage, self._growth(1))
+        found = self.outlook().exhaustion
         return found if found and found.lower_s < LOWER_S and found.estimate_s < ESTIMATE_S else None
 
     def _follow(self, episode: PressureEpisode, reading: Reading) -> PressureEpisode | None:
@@ -217,9 +217,7 @@ class EngineTrack:
 
     def dump(self) -> list[Any]:
         """Return the state as plain values."""
-        episode = None
-        if self.episode is not None:
-            episode = {name: getattr(self.episode, name) for name in PressureEpisode.__dataclass_fields__}
+        episode = None if self.episode is None else asdict(self.episode)
         known = [list(self.last), self.preempted, self._backwards, list(self._history)]
         return [*known, episode, self._calm_since, self._predicted, self.heard]
 
