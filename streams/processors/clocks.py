@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-AHEAD_US = 2_000_000
-BEHIND_US = 30_000_000  # the others of the service do not wait for it any more
+from streams.processors.sources import AHEAD_US, PATIENCE_US
+
 RECORDING_US = 86_400_000_000
 SPAN_US = 30_000_000  # the least over this span and the one before it
 SILENT_US = 60_000_000
@@ -92,7 +92,7 @@ def _verdict(clock: Clock) -> Verdict:
         return Verdict.AHEAD
     if clock.delay_us > RECORDING_US:
         return Verdict.RECORDING
-    if clock.delay_us <= BEHIND_US:
+    if clock.delay_us <= PATIENCE_US:  # beyond, the others of the service do not wait for it any more
         return Verdict.SOUND
     # One message from a backlog is no proof: only a whole span without a quick one is.
     return Verdict.BEHIND if clock.before is not None and clock.span > clock.first + 1 else clock.verdict
