@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from collector.schema.codec import Batch, events_of
 from collector.schema.events import Resource
@@ -24,7 +24,11 @@ class Seen:
     partition: int
     received_s: float
     reading: Resource
-    memory: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=HISTORY))  # device: (s, used part)
+    memory: deque[tuple[float, float]]  # device: (s, used part)
+
+    def fresh(self, now_s: float) -> bool:
+        """True unless the node has not been heard of for ``STALE_S``."""
+        return now_s - self.received_s <= STALE_S
 
     def remember(self) -> None:
         """Keep the used part of the device's memory, if the reading tells it."""
@@ -51,7 +55,7 @@ class ResourceBoard:
                 continue
             place = (event.node, event.engine, event.gpu, event.mig)
             known = self._seen.get(place)
-            if known is not None and known.reading.at > event.at and now_s - known.received_s <= STALE_S:
+            if known is not None and known.reading.at > event.at and known.fresh(now_s):
                 continue
             if known is None and len(self._seen) >= NODES_MAX:
                 self.forget_stale(now_s)
@@ -67,16 +71,16 @@ class ResourceBoard:
 
     def forget_stale(self, now_s: float) -> None:
         """Forget nodes not heard of for a minute: a node that is gone must not look healthy."""
-        self._seen = {p: seen for p, seen in self._seen.items() if now_s - seen.received_s <= STALE_S}
+        self._seen = {p: seen for p, seen in self._seen.items() if seen.fresh(now_s)}
 
     def readings(self, now_s: float) -> Iterator[Resource]:
         """Return the readings that are fresh at ``now_s``."""
-        return (seen.reading for seen in list(self._seen.values()) if now_s - seen.received_s <= STALE_S)
+        return (seen.reading for seen in list(self._seen.values()) if seen.fresh(now_s))
 
     def device_exhaustions(self, now_s: float) -> Iterator[tuple[Resource, Exhaustion]]:
         """Return when devices are out of memory, those that clearly fill up; with their last reading."""
         for seen in list(self._seen.values()):
-            if now_s - seen.received_s <= STALE_S and seen.memory:
+            if seen.memory and seen.fresh(now_s):
                 times, levels = zip(*seen.memory, strict=True)
                 found = exhaustion(1 - levels[-1], drift(times, levels, span_s=SPAN_S))
                 if found is not None:
