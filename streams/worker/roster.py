@@ -10,7 +10,6 @@ sent where they went the first time, also to services that have given up their p
 results are in Kafka and their state is gone).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,8 +136,6 @@ class Roster:
         roster.decided, roster._now = int(facts["decided"]), int(facts["now"])
         roster.crowded_at = None if crowded is None else int(crowded)
         roster._past = [(str(name), int(since), int(until)) for name, since, until in facts["past"]]
-        columns: Sequence[tuple[str, int, int]] = list(
-            zip(facts["names"], facts["since"], facts["event_at"], strict=True)
-        )
+        columns = zip(facts["names"], facts["since"], facts["event_at"], strict=True)
         roster.members = {str(name): Tenure(int(since), int(event_at)) for name, since, event_at in columns}
         return roster
