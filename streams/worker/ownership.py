@@ -102,8 +102,7 @@ class PartitionState(Generic[S, C]):
         broken: services whose snapshot was missing or unreadable: the log is read again for them.
     """
 
-    def __init__(self, partition: int, kit: ServiceKit[S, C], restored: Restored[S] | None = None) -> None:
-        restored = restored or Restored(roster=Roster(partition, kit.services_max))
+    def __init__(self, partition: int, kit: ServiceKit[S, C], restored: Restored[S]) -> None:
         self.partition = partition
         self.next_offset = restored.next_offset
         self.durable_offset = restored.durable_offset

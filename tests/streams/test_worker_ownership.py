@@ -145,7 +145,7 @@ def test_whatever_crashes_the_same_services_share_a_state_and_come_back(turns, l
     """Places are given up and taken over between snapshots, records and erasures in any state of completion."""
     log = log_of([name for name, _ in turns])
     times = [1 + sum(pause for _, pause in turns[: i + 1]) * SECOND for i in range(len(turns))]
-    undisturbed = PartitionState(0, kit(limit))
+    undisturbed = restore(0, {}, kit(limit))
     expected = feed(undisturbed, log, len(log), times)
     last, found = lived_through(log, times, lives, random.Random(seed), limit=limit)
     assert last.roster.dump() == undisturbed.roster.dump()
@@ -157,7 +157,7 @@ def test_whatever_crashes_the_same_services_share_a_state_and_come_back(turns, l
 
 def test_a_message_beyond_a_hole_is_refused_until_the_hole_is_read():
     log = log_of(["a"] * 5)
-    partition = PartitionState(0, KIT)
+    partition = restore(0, {}, KIT)
     assert partition.admit(0) is Admission.APPLY
     list(partition.apply(0, *log[0]))
     assert partition.admit(3) is Admission.GAP
@@ -201,7 +201,7 @@ def test_other_partitions_keys_are_left_alone():
 
 def test_counters_shown_are_those_of_the_last_snapshot_that_landed():
     log = log_of(["a"] * 4)
-    partition = PartitionState(0, KIT)
+    partition = restore(0, {}, KIT)
     feed(partition, log, 2)
     portions, seal = cut_of(partition)
     feed(partition, log, 3)
@@ -212,7 +212,7 @@ def test_counters_shown_are_those_of_the_last_snapshot_that_landed():
 
 def test_services_are_saved_a_few_at_a_time_the_longest_waiting_first_and_no_more_is_claimed():
     log = log_of(["a", "b", "c", "a", "b", "c"])
-    partition = PartitionState(0, KIT)
+    partition = restore(0, {}, KIT)
     feed(partition, log, 4)
     first = partition.save(1)
     assert list(first.offsets.items()) == [("a", 3)]
@@ -232,7 +232,7 @@ def test_services_are_saved_a_few_at_a_time_the_longest_waiting_first_and_no_mor
 
 def test_a_service_that_gave_up_its_place_is_erased_after_the_record_that_does_not_name_it():
     log = log_of(["a", "b"])
-    partition = PartitionState(0, kit(1))
+    partition = restore(0, {}, kit(1))
     feed(partition, log, 1, [SECOND, 4000 * SECOND])
     portions, seal = cut_of(partition)
     partition.landed(portions, seal)
@@ -256,7 +256,7 @@ def test_a_service_that_gave_up_its_place_is_erased_after_the_record_that_does_n
 
 def test_services_beyond_the_budget_share_a_state_with_their_agents_kept_apart():
     log = log_of(["a", "b", "c", "b", "a"])
-    partition = PartitionState(3, kit(1))
+    partition = restore(3, {}, kit(1))
     feed(partition, log, 5)
     assert set(partition.services) == {"a", "other-3"}
     assert partition.services["other-3"].seen == ["a@b/b/0", "a@c/c/0", "a@b/b/1"]
@@ -265,14 +265,14 @@ def test_services_beyond_the_budget_share_a_state_with_their_agents_kept_apart()
 
 def test_a_service_taken_up_late_is_told_so():
     log = log_of(["a", "b", "b"])
-    partition = PartitionState(0, kit(1))
+    partition = restore(0, {}, kit(1))
     feed(partition, log, 3, [SECOND, 2 * SECOND, 4000 * SECOND])
     assert (partition.services["b"].seen, partition.services["b"].joined) == (["a/b/1"], True)
 
 
 def test_a_log_that_was_replaced_is_read_from_its_start_and_known_messages_are_kept():
     log = log_of(["a"] * 3)
-    partition = PartitionState(0, KIT)
+    partition = restore(0, {}, KIT)
     feed(partition, log, 3)
     partition.log_was_replaced()
     assert partition.admit(0) is Admission.APPLY
@@ -282,7 +282,7 @@ def test_a_log_that_was_replaced_is_read_from_its_start_and_known_messages_are_k
 def test_a_service_silent_since_the_log_was_replaced_is_kept_by_the_next_worker():
     changelog: dict[bytes, bytes] = {}
     log = log_of(["a", "b", "a"])
-    partition = PartitionState(0, KIT)
+    partition = restore(0, {}, KIT)
     feed(partition, log, 2)
     partition.log_was_replaced()
     list(partition.apply(0, *log[2]))
@@ -294,7 +294,7 @@ def test_a_service_silent_since_the_log_was_replaced_is_kept_by_the_next_worker(
 
 def test_a_snapshot_of_the_log_before_does_not_count_for_the_new_one():
     log = log_of(["a"])
-    partition = PartitionState(0, KIT)
+    partition = restore(0, {}, KIT)
     feed(partition, log, 1)
     portions, seal = cut_of(partition)
     partition.log_was_replaced()
@@ -304,7 +304,7 @@ def test_a_snapshot_of_the_log_before_does_not_count_for_the_new_one():
 
 
 def test_what_retention_removed_is_counted():
-    partition = PartitionState(0, KIT)
+    partition = restore(0, {}, KIT)
     assert partition.log_resumes_at(7) == 0  # nothing was known: nothing is missed
     assert partition.log_resumes_at(10) == 3
     assert partition.admit(10) is Admission.APPLY
