@@ -19,7 +19,6 @@ EMPTY = "empty"  # a tombstone
 WRONG_KEY = "wrong_key"  # the Kafka key is not the key inside: ordering per key would be lost
 WRONG_KIND = "wrong_kind"  # requests among the readings of nodes
 PROCESSOR_ERROR = "processor_error"  # our own fault; the log has the traceback of the first of each kind
-REASONS = (EMPTY, WRONG_KEY, WRONG_KIND, PROCESSOR_ERROR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
