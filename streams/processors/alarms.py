@@ -11,13 +11,12 @@ from typing import Any
 
 from streams.processors.attribution import (
     LOOKBACK_US,
-    SECOND_US,
     Engines,
     RecentBursts,
     attribute,
     explained,
 )
-from streams.processors.bursts import BurstDetector
+from streams.processors.bursts import SECOND_US, BurstDetector
 from streams.processors.episodes import AnyEpisode, FailureEpisode, PressureEvidence
 from streams.processors.evidence import joined
 from streams.processors.failures import LONG_S, FailureDetector

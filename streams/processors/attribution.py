@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
+from streams.processors.bursts import SECOND_US
 from streams.processors.episodes import FailureEpisode, PressureEvidence
 from streams.processors.outputs import Episode
 
-SECOND_US = 1_000_000
 LOOKBACK_US = 30 * SECOND_US  # what an episode of failures may still owe to
 KV_PRESSED_RATIO = 0.95
 BURSTS_MAX = 64

@@ -24,11 +24,11 @@ from dataclasses import asdict, dataclass, replace
 from math import log
 from typing import Any
 
+from streams.processors.bursts import SECOND_US
 from streams.processors.episodes import FailureEpisode
 from streams.processors.settings import AnalysisSettings
 from streams.stats.wilson import Z_95, wilson_bounds
 
-SECOND_US = 1_000_000
 LONG_S = 300
 SHORT_S = 60
 CLEAR_S = 60
