@@ -281,7 +281,14 @@ PIPELINE = (
         "Least delay of its messages over the last minute; a clock behind looks the same. Absent for recordings.",
         "seconds",
     ),
+    _gauge(
+        "agent_last_message_timestamp_seconds",
+        ("agent",),
+        "When Kafka appended the agent's newest message (Unix); forgotten after an hour of silence.",
+        "seconds",
+    ),
     _gauge("source_offset", ("topic", "partition"), "Next offset to apply, as of the last snapshot."),
+    _gauge("source_lag_messages", ("topic", "partition"), "Messages in Kafka that are not applied yet.", "messages"),
     _gauge("partitions_owned", (), "Partitions of llm.requests this worker has."),
     _counter("dead_letters_total", ("topic", "reason"), "Messages that could not be used.", "messages"),
     _counter("processor_errors_total", ("error",), "Faults in the worker's own code."),
@@ -299,6 +306,23 @@ PIPELINE = (
     _gauge("build_info", ("version",), "Always 1."),
 )
 
+CAPTURE = (
+    _counter("capture_messages_total", (), "Messages taken since this capture started.", "messages"),
+    _counter("capture_events_total", (), "Completed requests in segments finished since it started.", "events"),
+    _counter("capture_segments_total", (), "Segments finished since it started.", "segments"),
+    _gauge("capture_lag_messages", ("partition",), "Messages in Kafka that are not taken yet.", "messages"),
+    _counter(
+        "capture_lost_messages_total",
+        ("partition",),
+        "Messages Kafka no longer held when their turn came: the trace has a hole there.",
+        "messages",
+    ),
+    _counter("capture_unreadable_messages_total", (), "Messages that could not be decoded.", "messages"),
+    _counter("capture_write_failures_total", (), "Times the disk refused; the messages stay in Kafka."),
+    _gauge("capture_last_segment_timestamp_seconds", (), "When the newest segment was finished (Unix).", "seconds"),
+    _gauge("capture_disk_free_bytes", (), "Free space where the segments lie.", "bytes"),
+)
+
 GROUPS: dict[str, tuple[Metric, ...]] = {
     "Traffic": TRAFFIC,
     "Burstiness and failures": BURSTINESS,
@@ -309,6 +333,7 @@ GROUPS: dict[str, tuple[Metric, ...]] = {
     "Autoscaling": SCALING,
     "Memory and engines": RESOURCES,
     "The pipeline itself": PIPELINE,
+    "Capture": CAPTURE,
 }
 
 CATALOGUE: dict[str, Metric] = {metric.name: metric for group in GROUPS.values() for metric in group}
