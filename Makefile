@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+# Suites with a target of their own: they need a server, a browser, npm or Apache Kafka.
+SUITES := not grafana and not grafana_js and not browser and not stack
 
-.PHONY: help venv run test test-slow test-kafka check fix bench generate clean
+.PHONY: help venv run test test-slow test-kafka test-browser test-grafana test-stack check fix bench generate clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,14 +26,34 @@ run: venv        ## everything on one machine (ARGS="--help" shows the options)
 
 test: venv       ## unit, property, broker and end-to-end tests (under 5 minutes)
 	@echo "==> pytest (fast suites)"
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not bench and not grafana" $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not bench and $(SUITES)" $(ARGS)
 
 test-slow: venv  ## fault injection: kill -9 of every part, broker away, long runs
 	@echo "==> pytest (slow suites)"
-	@$(BIN)/python -m pytest -q -m "slow and not bench" $(ARGS)
+	@$(BIN)/python -m pytest -q -m "slow and not bench and $(SUITES)" $(ARGS)
 
 test-kafka: venv ## conformance and end-to-end suites against a real Apache Kafka (fetched from Maven Central)
 	@$(BIN)/python -m tests.kafka.apache --run $(BIN)/python -m pytest -q -m "(kafka and not slow) or real_kafka" $(ARGS)
+
+test-browser: venv ## the live page in a real headless Chromium
+	@echo "==> pytest (browser)"
+	@$(BIN)/python -m pytest -q -m "browser and not grafana_js" $(ARGS)
+
+NODE := build/grafana-node
+
+$(NODE)/.installed: tests/grafana/package.json tests/grafana/package-lock.json
+	@echo "==> installing Grafana's own libraries into $(NODE) (once)"
+	@mkdir -p $(NODE) && cp tests/grafana/package.json tests/grafana/package-lock.json $(NODE)/
+	@cd $(NODE) && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+test-grafana: venv $(NODE)/.installed ## boards judged by Grafana's own npm libraries, drawn in Chromium (needs npm)
+	@echo "==> pytest (Grafana's own code)"
+	@$(BIN)/python -m pytest -q -m grafana_js tests/grafana $(ARGS)
+
+test-stack: venv ## the compose topology as processes: Apache Kafka, Prometheus, Alertmanager (needs Java and Maven)
+	@echo "==> pytest (stack)"
+	@$(BIN)/python -m pytest -q -s -m stack tests/stack $(ARGS)
 
 check: venv      ## format, lint, types, import rules, generated files, tests
 	@$(BIN)/ruff format --check .
