@@ -1,9 +1,12 @@
 """What the analysis says: window rows with their messages (topic llm.windows), and bursts (see also episodes.py).
 
+A message of llm.windows is one ``WindowRow``: its fields under their names, "windows" by length in seconds, and "v"
+and "id"; delivery is at least once, one id is one row. "memory" is null but in the row of a service's total.
+
 Times are integer microseconds of event time; rates are per second; None means not enough data, never 0 or NaN.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -87,11 +90,49 @@ class WindowStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EngineMemory:
+    """One engine by its latest reading; None where it does not say.
+
+    Attributes:
+        node: the serving node; ``engine`` the engine process on it ("" if it has no name).
+        kv_cache_usage_ratio: part of the KV cache in use, 0 to 1.
+        running: requests being worked on; ``waiting`` those in its queue.
+        kv_exhaustion_lower_s: seconds until the cache is full, lower 95 % bound, counted from that reading;
+            ``kv_exhaustion_estimate_s`` the estimate. Both None unless usage clearly grows.
+    """
+
+    node: str
+    engine: str
+    kv_cache_usage_ratio: float | None
+    running: int | None
+    waiting: int | None
+    kv_exhaustion_lower_s: float | None
+    kv_exhaustion_estimate_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceMemory:
+    """How full the engines of a service are at a boundary (service_memory.py says what one sees).
+
+    Attributes:
+        kv_usage_peak: greatest KV usage (0 to 1) any engine told in the 10 s up to ``end``; None if none did.
+        waiting_peak: longest queue any engine told then; ``preemptions``: requests preempted, over all engines.
+        engines: those heard in the last 30 s of event time, as of ``end`` + hold; fullest first, 50 at most.
+    """
+
+    kv_usage_peak: float | None
+    waiting_peak: int | None
+    preemptions: int | None
+    engines: Sequence[EngineMemory]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowRow:
     """One class of one service at one 10-s boundary: every window that ends there.
 
     ``model`` and ``log_type`` are both "all" for the service's total, both "other" for what is beyond the
-    class budget; a request without a model has model "unknown".
+    class budget; a request without a model has model "unknown". ``memory`` is of the total only; None where no engine
+    was heard in the last 30 s of event time.
     """
 
     service: str
@@ -99,6 +140,7 @@ class WindowRow:
     log_type: str
     end: int
     windows: Mapping[int, WindowStats]
+    memory: ServiceMemory | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +172,8 @@ class Episode:
 
 
 _STATS = tuple(field.name for field in fields(WindowStats))
+_MEMORY = tuple(field.name for field in fields(ServiceMemory))
+_ENGINE = tuple(field.name for field in fields(EngineMemory))
 
 
 def window_message(row: WindowRow) -> dict[str, Any]:
@@ -146,4 +190,17 @@ def window_message(row: WindowRow) -> dict[str, Any]:
             str(window_s): {name: getattr(stats, name) for name in _STATS}
             for window_s, stats in row.windows.items()
         },
+        "memory": None if row.memory is None else _memory(row.memory),
     }
+
+
+def _memory(memory: ServiceMemory) -> dict[str, Any]:
+    engines = [{name: getattr(engine, name) for name in _ENGINE} for engine in memory.engines]
+    return {name: getattr(memory, name) for name in _MEMORY} | {"engines": engines}
+
+
+def read_memory(facts: dict[str, Any] | None) -> ServiceMemory | None:
+    """Return what JSON made of a row's memory. Raises ``LookupError`` or ``TypeError`` if it does not fit."""
+    if facts is None:
+        return None
+    return ServiceMemory(**{**facts, "engines": tuple(EngineMemory(**engine) for engine in facts["engines"])})

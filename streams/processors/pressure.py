@@ -20,6 +20,8 @@ from streams.processors.capacity import Capacity, CapacityMeter
 from streams.processors.engine_track import SECOND_US, STALE_US, EngineTrack, Outlook, Place, Reading
 from streams.processors.episodes import PressureEpisode, PressureEvidence
 from streams.processors.evidence import Evidence
+from streams.processors.outputs import ServiceMemory
+from streams.processors.service_memory import PEAK_US, service_memory
 
 ENGINES_MAX = 1_000
 PENDING_MAX = 50_000  # readings ahead of event time: those of 1,000 engines for 50 s
@@ -177,6 +179,15 @@ class Pressure:
     def during(self, start_us: int, end_us: int) -> PressureEvidence:
         """Return what the engines said in the seconds [start, end) touches, as far as judged."""
         return self._evidence.during(start_us, end_us)
+
+    def memory(self, end_us: int) -> ServiceMemory | None:
+        """Return what the row of the boundary ``end_us`` says of the engines; event time stands at its hold's end."""
+        if not self._tracks:
+            return None
+        # Where the watchers had fallen silent, readings were judged ahead of event time: an engine known by such
+        # a one only would be told from the boundary's future.
+        live = ((place, track) for place, track in self._live() if track.last.at <= self._now)
+        return service_memory(self.during(end_us - PEAK_US, end_us), live)
 
     @property
     def status(self) -> PressureStatus:

@@ -6,10 +6,12 @@ When event time comes to W:
   (pressure.py); alerts do not wait for the hold;
 - every 10-s boundary E with E + hold <= W closes a pane: the arrivals before E are put in time order and become
   gap sums, and every class active within the longest window gets a row of the windows ending at E; where the
-  longest window holds nothing at all there are no rows, and the boundaries are skipped at once.
+  longest window holds nothing at all there are no rows, and the boundaries are skipped at once. The total's row also
+  says how the engines stand by then (service_memory.py).
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ from streams.processors.episodes import AnyEpisode, PressureEpisode
 from streams.processors.failure_reasons import FailureReasons
 from streams.processors.open_panes import PANE_US, SECOND_US
 from streams.processors.ordered import OrderedArrivals
-from streams.processors.outputs import WindowRow, WindowStats
+from streams.processors.outputs import WindowRow, WindowStats, read_memory
 from streams.processors.pressure import Pressure
 from streams.processors.settings import PANE_S, AnalysisSettings
 from streams.processors.sketches import Sketches
@@ -138,6 +140,8 @@ class Timeline:
         percentiles += [{}] * (len(self._lengths) - len(percentiles))
         sums = [WindowSums(*parts) for parts in zip(counts, gaps, reasons, percentiles, strict=True)]
         rows = list(rows_at(end, classes, sums, service=self._service, settings=self._settings))
+        if rows and (memory := self.pressure.memory(end)) is not None:
+            rows[0] = replace(rows[0], memory=memory)  # the total comes first
         self.latest = {(row.model, row.log_type): row for row in rows}
         return rows
 
@@ -205,7 +209,8 @@ class Timeline:
         self.sketches.load(facts["sketches"], arrays)
         for row in facts["latest"]:
             windows = {int(w): WindowStats(**stats) for w, stats in row.pop("windows").items()}
-            known = WindowRow(**row, windows=windows)
+            memory = read_memory(row.pop("memory", None))  # older snapshots have none
+            known = WindowRow(**row, windows=windows, memory=memory)
             self.latest[(known.model, known.log_type)] = known
 
 

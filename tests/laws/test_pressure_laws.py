@@ -5,7 +5,9 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.processors.engine_track import EngineTrack, Reading
 from streams.processors.episodes import PressureEpisode
+from streams.processors.outputs import EngineMemory, ServiceMemory, WindowRow
 from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
 from tests.support.service_messages import SECOND, SERVICE, START, Agent, apply_all, arrival, reading
@@ -141,14 +143,77 @@ def test_evidence_is_what_the_readings_of_those_seconds_said(readings, cuts, sta
     found = state.pressure.during(low * SECOND, high * SECOND)
     assert found.kv_usage_peak == max((r.kv_cache_usage_ratio for r in said), default=None)
     assert found.waiting_peak == max((r.waiting for r in said), default=None)
-    preempted = None
-    for name in {r.engine for r in said}:
+    assert found.preemptions == preempted_in(readings, low * SECOND, high * SECOND)
+
+
+def preempted_in(readings: list, low: int, high: int) -> int | None:
+    """Requests preempted by the readings of [low, high) (us); None without any. ``readings``: of all engines."""
+    found = None
+    for name in {r.engine for r in readings}:
         mine = [r for r in readings if r.engine == name]
         for before, now in pairwise([None, *mine]):
-            if low <= now.at // SECOND < high:
+            if low <= now.at < high:
                 rose = 0 if before is None else now.preemptions_total - before.preemptions_total
-                preempted = (preempted or 0) + max(0, rose)
-    assert found.preemptions == preempted
+                found = (found or 0) + max(0, rose)
+    return found
+
+
+def memory_of(readings: list, end: int) -> ServiceMemory | None:
+    """What the row of the boundary ``end`` must say, by brute force from all readings."""
+    final = end + SETTINGS.hold_s * SECOND
+    said = [r for r in readings if end - 10 * SECOND <= r.at < end]
+    found = []
+    for name in {r.engine for r in readings}:
+        told = [r for r in readings if r.engine == name and r.at <= final]
+        if told and told[-1].at >= final - 30 * SECOND:
+            found.append(_engine([_reading(r) for r in told]))
+    if not found and not said:
+        return None
+    return ServiceMemory(
+        kv_usage_peak=max((r.kv_cache_usage_ratio for r in said), default=None),
+        waiting_peak=max((r.waiting for r in said), default=None),
+        preemptions=preempted_in(readings, end - 10 * SECOND, end),
+        engines=tuple(sorted(found, key=lambda e: (-e.kv_cache_usage_ratio, e.node, e.engine))),
+    )
+
+
+def _reading(r) -> Reading:
+    levels = (r.kv_cache_usage_ratio, r.running, r.waiting)
+    return Reading(r.at, r.node, r.engine, *levels, r.preemptions_total, r.requests_ok_total)
+
+
+def _engine(told: list[Reading]) -> EngineMemory:
+    track = EngineTrack(SERVICE, told[0])
+    for one in told[1:]:
+        track.take(one, doubtful=False)
+    full, last = track.outlook().exhaustion, told[-1]
+    return EngineMemory(
+        node=last.node,
+        engine=last.engine,
+        kv_cache_usage_ratio=last.kv_usage,
+        running=last.running,
+        waiting=last.waiting,
+        kv_exhaustion_lower_s=full and full.lower_s,
+        kv_exhaustion_estimate_s=full and full.estimate_s,
+    )
+
+
+@given(engines(), CUTS, st.data())
+@settings(max_examples=20, deadline=None)
+def test_a_rows_memory_equals_brute_force_whatever_the_cut_and_wherever_it_is_restored(readings, cuts, data):
+    keys = [("small", "API log"), ("large", "API log")]
+    arrivals = [arrival(START + i * SECOND, keys[i % 2]) for i in range(SPAN_S)]
+    messages = messages_of(readings, arrivals, cuts)
+    stop = data.draw(st.integers(0, len(messages)))
+    state, rows = ServiceState(SERVICE, SETTINGS), []
+    for offset, message in enumerate(messages):
+        if offset == stop:
+            state = ServiceState.restore(state.snapshot(), SETTINGS)
+        rows += [out for out in state.apply(message, offset) if isinstance(out, WindowRow)]
+    totals = [row for row in rows if row.model == "all"]
+    assert {row.end: row.memory for row in totals} == {row.end: memory_of(readings, row.end) for row in totals}
+    assert any(row.memory for row in totals)
+    assert {row.memory for row in rows if row.model != "all"} == {None}
 
 
 @given(engines(), st.integers(1, 10))

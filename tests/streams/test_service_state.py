@@ -281,7 +281,7 @@ def test_a_window_message_is_the_wire_contract():
     row = apply_all(state, [agent.message(steady(10), watermark=at(12))])[1]
     message = window_message(row)
     assert message["id"] == f"{SERVICE}|small|API log|{at(10)}"
-    assert list(message) == ["v", "id", "service", "model", "log_type", "end", "windows"]
+    assert list(message) == ["v", "id", "service", "model", "log_type", "end", "windows", "memory"]
     assert list(message["windows"]) == ["10", "60", "300", "1200", "3600"]
     assert set(message["windows"]["10"]) == {
         *("arrivals", "covered_s", "rate", "gaps", "cv", "gamma_shape", "gamma_shape_lower", "gamma_shape_upper"),
