@@ -1,16 +1,11 @@
-"""Prometheus rules from one source: what is recorded, what alerts, and the YAML of both. Pure."""
+"""The alerts and the YAML, on their way into files of their own."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
-    """A series computed once and used by boards and alerts: ``level:metric:operation``."""
-
-    record: str
-    expr: str
+from dashboards.rules.model import Recording
+from dashboards.rules.recordings import RECORDINGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,33 +21,11 @@ class Alert:
     keep: str = "0s"
 
 
-def _burn(window: str) -> str:
-    """Return the burn rate over ``window``, from counters: the worker's own windows end at an hour."""
-    failed = f"sum by (service) (rate(burstwatch_failures_total[{window}]))"
-    ended = f"sum by (service) (rate(burstwatch_completions_total[{window}]))"
-    return f"{failed} / {ended} / max by (service) (burstwatch_failure_budget_ratio)"
-
-
 def _burning(long: str, short: str, factor: float) -> str:
     """Return the condition of a pair of windows (Google SRE workbook, chapter 5)."""
     burns = (f"service:burstwatch_failure_burn:rate{window} > {factor:g}" for window in (long, short))
     return " and on (service) ".join(burns)
 
-
-RECORDINGS = (
-    Recording(
-        record="service:burstwatch_arrivals:rate1m",
-        expr="sum by (service) (rate(burstwatch_arrivals_total[1m]))",
-    ),
-    *(
-        Recording(record=f"service:burstwatch_failure_burn:rate{window}", expr=_burn(window))
-        for window in ("5m", "30m", "1h", "6h", "3d")
-    ),
-    Recording(
-        record="service:burstwatch_kv_cache_usage_ratio:max",
-        expr="max by (service) (burstwatch_kv_cache_usage_ratio)",
-    ),
-)
 
 ALERTS = (
     Alert(
