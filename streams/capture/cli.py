@@ -1,6 +1,7 @@
 """`burstwatch capture`: completions of llm.requests into a folder of segments, exactly once."""
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -8,13 +9,14 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from collector.schema.errors import OperatorError
 from collector.schema.topics import REQUESTS
 from streams.capture.files import lock_folder, open_folder
 from streams.capture.recorder import Recorder
-from streams.capture.tap import KafkaLog, connect
+from streams.capture.tap import KafkaEnds, KafkaLog, connect
 from streams.capture.writer import Rotation, SegmentWriter
 
 _log = logging.getLogger(__name__)
@@ -28,8 +30,10 @@ Writes every completed request from Kafka into segment files, each exactly once,
 _EXAMPLES = """\
 examples:
   burstwatch capture --kafka 127.0.0.1:9092 --out ./captured
+  burstwatch capture --kafka 127.0.0.1:9092 --out ./captured --metrics-port 9465
   burstwatch trace export ./captured --out trace.csv
 
+With --metrics-port, /metrics shows what METRICS.md lists under Capture, and /healthz fails if recording is stuck.
 A segment is finished (and seen by export) after 60 s of event time, 100,000 events or 64 MiB, and at SIGTERM.
 At a restart the newest finished file says where to go on. Ctrl-C or SIGTERM finishes what is open and exits 0."""
 
@@ -65,6 +69,15 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="finish a segment after S seconds of event time (default: %(default)s)",
     )
+    add(
+        "--metrics-host", default="127.0.0.1", metavar="HOST", help="address /metrics listens on (default: %(default)s)"
+    )
+    add(
+        "--metrics-port",
+        type=_port,
+        metavar="PORT",
+        help="serve /metrics and /healthz on this port, 0: any free one, told in the ready line (default: not at all)",
+    )
     return parser
 
 
@@ -72,6 +85,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65_535:
+        raise argparse.ArgumentTypeError("must be from 0 to 65535")
     return number
 
 
@@ -89,8 +109,22 @@ def main(argv: list[str]) -> int:
             raise OperatorError(f"cannot read the folder {args.out}: {error}; choose another --out") from None
         log = KafkaLog(connect(args.kafka, args.group), REQUESTS)
         logging.getLogger("kafka").setLevel(logging.WARNING)
-        _say_ready(args.out)
-        return _record(log, writer, stop)
+        with _metrics(args, writer) as url:
+            _say_ready(args.out, url)
+            return _record(log, writer, stop)
+
+
+@contextlib.contextmanager
+def _metrics(args: argparse.Namespace, writer: SegmentWriter) -> Iterator[str | None]:
+    """Serve the metrics while the block runs, if they are wanted; yield their URL."""
+    if args.metrics_port is None:
+        yield None
+        return
+    from streams.capture.metrics import Watch, serving  # noqa: PLC0415 - numpy and aiohttp only where they are needed
+
+    watch = Watch(writer, args.out)
+    with serving(watch, KafkaEnds(args.kafka, REQUESTS), args.metrics_host, args.metrics_port) as url:
+        yield url
 
 
 def _record(log: KafkaLog, writer: SegmentWriter, stop: threading.Event) -> int:
@@ -122,8 +156,9 @@ def _follow(recorder: Recorder, log: KafkaLog, stop: threading.Event) -> None:
         _log.warning('event=drain_cut after_s=%g note="the rest stays in Kafka for the next start"', _DRAIN_S)
 
 
-def _say_ready(out: Path) -> None:
-    print(json.dumps({"event": "ready", "component": "capture", "dir": str(out)}), flush=True)
+def _say_ready(out: Path, metrics_url: str | None) -> None:
+    facts = {"event": "ready", "component": "capture", "dir": str(out)}
+    print(json.dumps(facts | ({"metrics_url": metrics_url} if metrics_url else {})), flush=True)
 
 
 def _log_to_stderr() -> None:

@@ -50,11 +50,13 @@ class Recorder:
     def __init__(self, log: Log, writer: SegmentWriter, wait: Callable[[float], object]) -> None:
         self._source = log
         self._writer = writer
+        self._tally = writer.tally
         self._wait = wait
         self._retry_s = _RETRY_FIRST_S
 
     def step(self) -> int:
         """Record what one poll brings and commit what is safe; return the number of messages taken."""
+        self._tally.steps += 1
         for partition, offset in self._source.discover(self._writer.next_offsets()).items():
             self._writer.start(partition, offset)
         seen = 0
@@ -66,7 +68,7 @@ class Recorder:
                     seen += 1
             except OSError as error:
                 trouble = error
-                self._source.seek(partition, self._writer.abandon(partition))
+                self._refused(partition)
         self._pace(trouble or self._settle(), seen)
         self.commit()
         return seen
@@ -106,6 +108,7 @@ class Recorder:
             )
             # The open segment ends before the hole, so that file names show it.
             if self._finish(lost.partition) is None:
+                self._tally.lost[lost.partition] += lost.earliest - lost.wanted
                 self._writer.start(lost.partition, lost.earliest)
                 self._source.seek(lost.partition, lost.earliest)
             return {}
@@ -114,14 +117,20 @@ class Recorder:
         try:
             self._writer.finish(partition)
         except OSError as error:
-            self._source.seek(partition, self._writer.abandon(partition))
+            self._refused(partition)
             return error
         return None
+
+    def _refused(self, partition: int) -> None:
+        """Go back to where the segment that the disk refused began."""
+        self._tally.write_failures += 1
+        self._source.seek(partition, self._writer.abandon(partition))
 
     def _settle(self) -> OSError | None:
         try:
             self._writer.settle()
         except OSError as error:
+            self._tally.write_failures += 1
             return error
         return None
 

@@ -108,6 +108,7 @@ class SegmentBuilder:
         self.first = first
         self.last = first - 1
         self.messages = 0
+        self.unreadable = 0
         self.rows = 0
         self.bytes = 0
         self._earliest: int | None = None
@@ -130,6 +131,7 @@ class SegmentBuilder:
             batch = decode(body)
         except BadMessage as error:
             self._bad[error.reason] += 1
+            self.unreadable += 1
             return b""
         self._kinds["heartbeat" if not batch.n else batch.kind.value] += 1
         self._note_stream(batch)

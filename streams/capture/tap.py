@@ -6,7 +6,8 @@ restart need not wait for a dead member's session to expire. The group only keep
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError
@@ -19,6 +20,7 @@ _log = logging.getLogger(__name__)
 
 _ASK_MS = 10_000
 _POLL_MS = 250
+_ENDS_MS = 3000
 _DISCOVER_S = 5.0
 
 
@@ -101,7 +103,7 @@ class KafkaLog:
         if not self._assigned:
             return {}
         try:
-            ends = self._consumer.end_offsets(list(self._assigned), timeout_ms=3000)
+            ends = self._consumer.end_offsets(list(self._assigned), timeout_ms=_ENDS_MS)
         except KafkaError as error:
             self._trouble(error)
             return {}
@@ -161,3 +163,41 @@ class KafkaLog:
     def _trouble(self, error: KafkaError) -> None:
         _log.warning('event=kafka_trouble error="%s: %s"', type(error).__name__, error)
         time.sleep(0.5)
+
+
+class KafkaEnds:
+    """Where a topic ends, for whoever wants to know how far behind the recording is.
+
+    It asks with a consumer of its own, which another thread than the recording one may do, and waits without it.
+    """
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._consumer: KafkaConsumer | None = None
+
+    def ask(self, partitions: Iterable[int]) -> dict[int, int]:
+        """Return the offset after the newest message of each partition; empty if Kafka does not answer in seconds."""
+        wanted = [TopicPartition(self._topic, partition) for partition in partitions]
+        if not wanted:
+            return {}
+        try:
+            if self._consumer is None:
+                self._consumer = KafkaConsumer(
+                    bootstrap_servers=self._bootstrap,
+                    client_id="burstwatch-capture-lag",
+                    enable_auto_commit=False,
+                    allow_auto_create_topics=False,
+                    bootstrap_timeout_ms=_ENDS_MS,
+                    reconnect_backoff_max_ms=1000,
+                )
+            ends = self._consumer.end_offsets(wanted, timeout_ms=_ENDS_MS)
+        except (KafkaError, OSError):  # the recording thread logs it
+            return {}
+        return {tp.partition: offset for tp, offset in ends.items()}
+
+    def close(self) -> None:
+        """Leave Kafka; no error if it is away."""
+        if self._consumer is not None:
+            with suppress(KafkaError, OSError):
+                self._consumer.close(timeout_ms=500)

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from streams.capture.files import Folder
 from streams.capture.segments import BadSegment, SegmentBuilder, SegmentName, parse_footer, parse_name
 from streams.capture.segments import temporary_name as temporary
+from streams.export.tally import CaptureTally
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +50,11 @@ class _Open:
 
 
 class SegmentWriter:
-    """All open segments of one topic in one folder."""
+    """All open segments of one topic in one folder.
+
+    Attributes:
+        tally: what this run has seen and done, for whoever watches it.
+    """
 
     def __init__(self, folder: Folder, topic: str, rotation: Rotation) -> None:
         self._folder = folder
@@ -58,6 +63,8 @@ class SegmentWriter:
         self._open: dict[int, _Open] = {}
         self._unsynced: dict[int, int] = {}
         self._commit: dict[int, int] = {}
+        self._counted: dict[int, int] = {}  # messages before these offsets are in the tally
+        self.tally = CaptureTally()
         self._next = self._recover()
 
     def next_offsets(self) -> dict[int, int]:
@@ -76,7 +83,12 @@ class SegmentWriter:
         if offset < self._next.get(partition, 0):
             return
         current = self._open.get(partition) or self._begin(partition, offset)
+        unreadable = current.segment.unreadable
         line = current.segment.add(offset, body)
+        if offset >= self._counted.get(partition, 0):  # else read again: the disk refused it the first time
+            self._counted[partition] = offset + 1
+            self.tally.messages += 1
+            self.tally.unreadable += current.segment.unreadable - unreadable
         if line:
             current.file.write(line)
         self._next[partition] = offset + 1
@@ -97,6 +109,9 @@ class SegmentWriter:
         del self._open[partition]
         self._unsynced[partition] = segment.last + 1
         current.file.close()
+        self.tally.segments += 1
+        self.tally.events += segment.rows
+        self.tally.newest = str(name)
         _log.info("event=segment name=%s rows=%d messages=%d", name, segment.rows, segment.messages)
         self.settle()
 

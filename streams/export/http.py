@@ -1,9 +1,11 @@
 """/metrics and /healthz over HTTP, inside the worker's event loop: a scrape sees one consistent moment.
 
-Serving from the loop also makes /healthz honest: a worker that is stuck does not answer.
+Serving from the loop also makes /healthz honest: a worker that is stuck does not answer. Capture serves from a thread
+of its own (capture/metrics.py), and has to say whether it is stuck.
 """
 
 import errno
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -12,10 +14,11 @@ from streams.export.prometheus import Page
 
 
 class MetricsServer:
-    """Serves a page until closed."""
+    """Serves a page until closed; /healthz answers 200, or 503 where ``stuck`` gives a reason."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, stuck: Callable[[], str | None] = lambda: None) -> None:
         self._page = page
+        self._stuck = stuck
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -47,4 +50,5 @@ class MetricsServer:
         return response
 
     async def _health(self, _request: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+        reason = self._stuck()
+        return web.Response(text="ok\n") if reason is None else web.Response(status=503, text=f"{reason}\n")

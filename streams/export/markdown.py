@@ -6,9 +6,11 @@ HEAD = """# Metrics
 
 Generated from `streams/export/catalogue.py` by `burstwatch dashboards generate`; do not edit.
 
-Served by `burstwatch worker` at `/metrics`. Not enough data means that a series is absent: never NaN, never a 0
-that was not measured. Windows end at the last complete 10 s of event time. Traffic counters are exact over any
-crash and never go backwards: they show the state as of the last snapshot that is safe in Kafka.
+`burstwatch worker` serves all groups but Capture at `/metrics`; `burstwatch capture --metrics-port PORT` serves that
+one. Both answer `/healthz`. Not enough data means that a series is absent: never NaN, never a 0 that was not measured.
+Windows end at the last complete 10 s of event time. A service's counters are exact over any crash and never go
+backwards: they show the state as of the last snapshot that is safe in Kafka. Counters of a process (messages, dead
+letters, snapshots, all of Capture) start at 0 with it.
 
 A service's total (`model="all"`) has every gauge of every window, a class the essential ones (rate, CV, shape,
 failure ratio with its bounds, requests in flight) of 1m and 20m: up to 27 series per window of a service and 14 per

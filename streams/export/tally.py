@@ -31,3 +31,28 @@ class Tally:
     snapshot_bytes: int | None = None
     snapshot_duration_s: float | None = None
     undelivered: int = 0
+
+
+@dataclass(slots=True)
+class CaptureTally:
+    """What one `burstwatch capture` has seen and done since it started.
+
+    Written by the recording thread alone, read by others at any moment without a lock: each value is right by itself.
+
+    Attributes:
+        steps: turns of the recording loop, to tell one that is stuck.
+        messages: messages taken, ``unreadable`` of them not to be decoded; each once, however often the disk refuses.
+        events: completed requests in the segments finished; ``segments`` how many those are.
+        newest: file name of the segment finished last.
+        lost: by partition, messages Kafka no longer held when their turn came.
+        write_failures: times the disk refused.
+    """
+
+    steps: int = 0
+    messages: int = 0
+    unreadable: int = 0
+    events: int = 0
+    segments: int = 0
+    newest: str | None = None
+    lost: Counter[int] = field(default_factory=Counter)
+    write_failures: int = 0
