@@ -1,0 +1,127 @@
+"""What docker-compose.yml describes, running: every target up, every panel with data, an alert from burst to webhook.
+
+Real Apache Kafka, Prometheus and Alertmanager with the committed files; Docker and Grafana are not here. The tests
+look at one run (conftest.py) and are in its order.
+"""
+
+import json
+import re
+import time
+import urllib.request
+import zipfile
+from pathlib import Path
+from urllib.parse import urldefrag, urlsplit
+
+import pytest
+
+from tests.kafka.apache import class_path
+from tests.stack.boards import queries, rules, variables
+from tests.stack.stack import NOT_HERE, property_name
+from tests.stack.timeline import BURST, timeline
+from tests.stack.topology import ROOT
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(480)]
+
+# Panel queries and recorded series that stay empty in this run, and why. One that gives data does not belong here.
+WITHOUT_DATA: dict[str, str] = {}
+
+
+def test_the_whole_compose_file_is_running(run):
+    assert set(run.stack.started) == set(run.stack.topology.services) - NOT_HERE
+    # In the order of depends_on, each after those it waits for.
+    for name in run.stack.started:
+        for other in run.stack.topology.services[name].get("depends_on", {}):
+            assert run.stack.started.index(other) < run.stack.started.index(name)
+
+
+def test_every_target_of_the_committed_configuration_is_up(run):
+    targets = run.stack.prometheus.ask("targets")["activeTargets"]
+    assert {(one["labels"]["job"], one["health"], one["lastError"]) for one in targets} == {
+        (job, "up", "") for job in ("burstwatch-worker", "burstwatch-capture", "prometheus", "alertmanager")
+    }
+    workers = [one for one in targets if one["labels"]["job"] == "burstwatch-worker"]
+    assert len(workers) == run.stack.topology.replicas("worker") == 2
+
+
+def test_both_workers_have_work_and_share_the_partitions(run):
+    owned = run.stack.prometheus.instant("burstwatch_partitions_owned")
+    assert [float(one["value"][1]) for one in owned] == [2, 2]
+
+
+def test_prometheus_evaluates_every_committed_rule_without_an_error(run):
+    groups = run.stack.prometheus.ask("rules")["groups"]
+    loaded = [rule for group in groups for rule in group["rules"]]
+    assert {rule["name"] for rule in loaded} == {rule.get("record") or rule["alert"] for rule in rules()}
+    assert [(rule["name"], rule["lastError"]) for rule in loaded if rule["health"] != "ok"] == []
+
+
+def test_every_query_of_every_board_returns_data(run):
+    names = [query.name for query in queries()] + [variable.name for variable in variables()]
+    assert len(set(names)) == len(names)
+    print(f"\n{len(names)} queries of panels and variables; points (series for variables) in this run:")
+    for name in names:
+        print(f"  {run.points[name]:>6}  {name}")
+    empty = {name for name in names if not run.points[name]}
+    assert empty == {name for name in WITHOUT_DATA if "/" in name}
+
+
+def test_every_recorded_series_has_data(run):
+    empty = {rule["record"] for rule in rules() if "record" in rule} - run.recorded
+    assert empty == {name for name in WITHOUT_DATA if "/" not in name}
+
+
+def test_a_burst_is_told_within_seconds_and_its_end_too(run):
+    story = timeline(run.stack.kafka, run.stack.prometheus, run.stack.webhook)
+    print(f"\nfrom a burst to the webhook ({BURST}), seconds from its onset:\n{story.table()}")
+    out = ROOT / "build/stack-timeline.json"
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps(story.seconds(), indent=2) + "\n")
+    times = story.seconds()
+    knew = ("onset", "detected", "told_in_kafka", "firing_in_prometheus", "firing_at_webhook")
+    over = ("ended", "told_ended_in_kafka", "gone_in_prometheus", "resolved_at_webhook")
+    for order in (knew, over):
+        # Half a second for clocks: event time is the agent's, appending is Kafka's, evaluation is Prometheus'.
+        assert all(times[a] <= times[b] + 0.5 for a, b in zip(order, order[1:], strict=False)), times
+    assert times["firing_at_webhook"] < 30, "a page must come while the burst is still on"
+
+
+def test_the_notification_leads_to_the_runbook_on_the_page_and_to_a_board(run):
+    _, alert = run.stack.webhook.first(BURST, "firing")
+    assert alert["labels"]["service"] == "chat"
+    assert re.search(r"\d", alert["annotations"]["summary"]), "a summary has its value in it"
+    address, heading = urldefrag(alert["annotations"]["runbook_url"])
+    with urllib.request.urlopen(address, timeout=10) as page:
+        assert f'id="{heading}"' in page.read().decode()
+    uid = urlsplit(alert["annotations"]["dashboard_url"]).path.split("/")[2]
+    boards = [json.loads(path.read_text())["uid"] for path in (ROOT / "dashboards/generated/boards").glob("*.json")]
+    assert uid in boards
+
+
+def test_the_page_shows_what_the_workers_say(run):
+    port = run.stack.topology.port("page", 8321)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/state.json", timeout=10) as answer:
+        assert b'"chat"' in answer.read()
+
+
+def test_kafka_knows_every_property_its_image_makes_of_the_environment(run):
+    """An unknown property is passed over without a word, so the names are looked up in Kafka's own classes."""
+    known = _texts_of_kafkas_configuration()
+    environment = set(run.stack.topology.services["kafka"]["environment"]) - {"CLUSTER_ID", "KAFKA_HEAP_OPTS"}
+    assert {key for key in environment if property_name(key).encode() not in known} == set()
+    assert property_name("KAFKA_LISTENERZ").encode() not in known
+
+
+def _texts_of_kafkas_configuration() -> bytes:
+    found = []
+    for jar in Path(class_path().removesuffix("/*")).glob("kafka*.jar"):
+        with zipfile.ZipFile(jar) as classes:
+            found += [classes.read(name) for name in classes.namelist() if "Config" in name]
+    return b"".join(found)
+
+
+def test_stopping_everything_as_docker_does_ends_it_in_order(run):
+    begun = time.monotonic()
+    codes = run.exit_codes | run.stack.down()
+    print(f"\nstopped in {time.monotonic() - begun:.1f} s: {codes}")
+    assert {name: code for name, code in codes.items() if code} == {}
+    assert set(codes) >= {f"{name}-0" for name in run.stack.topology.ours() - {"workload"}}
