@@ -5,7 +5,7 @@ from pathlib import Path
 
 from collector.schema.errors import OperatorError
 from dashboards.boards import BOARDS
-from dashboards.rules import rules_yaml
+from dashboards.rules import grafana_alerting_yaml, prometheus_rule_manifest, rules_yaml
 from streams.export.markdown import metrics_markdown
 
 
@@ -18,6 +18,8 @@ def files() -> dict[str, str]:
     return {
         "METRICS.md": metrics_markdown(),
         "dashboards/generated/rules/burstwatch.yml": rules_yaml(),
+        "dashboards/generated/alerting/burstwatch.yml": grafana_alerting_yaml(),
+        "deploy/kubernetes/prometheusrule.yaml": prometheus_rule_manifest(),
         **boards,
     }
 

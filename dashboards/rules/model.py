@@ -21,6 +21,7 @@ class Alert:
 
     Attributes:
         expr: PromQL with a result per thing that is wrong, and none when all is well or too little is known.
+        labels: those its results have, for routing, silences and links.
         severity: critical wakes somebody, warning is for working hours, info is for whoever looks.
         summary: one line with the value and its unit; ``description`` says what it means. Both may use
             ``{{ $labels.x }}`` and ``{{ $value | humanize }}``, which Prometheus and Grafana both understand.
@@ -30,6 +31,7 @@ class Alert:
 
     alert: str
     expr: str
+    labels: tuple[str, ...]
     severity: Severity
     summary: str
     description: str

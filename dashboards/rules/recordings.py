@@ -91,5 +91,3 @@ PIPELINE = (
         expr="sum by (job, instance) (burstwatch_capture_lag_messages)",
     ),
 )
-
-RECORDINGS = (*TRAFFIC, *MEMORY, *BURNS, *SLOW_BURNS, *PIPELINE)

@@ -1,0 +1,56 @@
+"""Alerts on what is bounded on purpose, where detail is lost: series, services and models kept apart, readings."""
+
+from dashboards.rules import thresholds as at
+from dashboards.rules.model import Alert
+from dashboards.rules.terms import risen
+from dashboards.rules.worker import JOBS
+
+BUDGETS = (
+    Alert(
+        alert="BurstwatchCardinalityBudget",
+        expr=(
+            'sum by (service) (rate(burstwatch_arrivals_total{service=~"other-[0-9]+"}[10m])'
+            ' or rate(burstwatch_arrivals_total{model="other"}[10m])) > 0'
+        ),
+        labels=("service",),
+        severity="warning",
+        summary='{{ $value | humanize }} requests/s of {{ $labels.service }} are told apart only as "other"',
+        description="More services (--services-max of a partition) or models than are kept apart; sums stay right.",
+        board="pipeline",
+        wait="10m",
+        keep="10m",
+    ),
+    Alert(
+        alert="BurstwatchServicesWithheld",
+        expr="sum by (job, instance) (burstwatch_services_withheld) > 0",
+        labels=("job", "instance"),
+        severity="warning",
+        summary="{{ $value | humanize }} services have no window gauges on {{ $labels.instance }}",
+        description="The page is at --series-max; those with the least traffic are left out. llm.windows has them all.",
+        board="pipeline",
+        wait="10m",
+        keep="10m",
+    ),
+    Alert(
+        alert="BurstwatchReadingsIgnored",
+        expr=f"{risen('readings_ignored_total', '10m', 'service')} > 0",
+        labels=("service",),
+        severity="info",
+        summary="{{ $value | humanize }} readings of engines of {{ $labels.service }} were ignored in 10 min",
+        description="Of engines beyond the first 1,000 of a service, or from clocks too far ahead.",
+        board="pipeline",
+        wait="0s",
+        keep="10m",
+    ),
+    Alert(
+        alert="BurstwatchScrapeNearLimit",
+        expr=f"scrape_samples_post_metric_relabeling{{{JOBS}}} > {at.SCRAPE_SAMPLES}",
+        labels=("job", "instance"),
+        severity="warning",
+        summary="{{ $labels.instance }} shows {{ $value | humanize }} samples, near the limit of a scrape",
+        description="Beyond sample_limit the whole scrape is refused, and nothing of this worker is known any more.",
+        board="pipeline",
+        wait="10m",
+        keep="10m",
+    ),
+)
