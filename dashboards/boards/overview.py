@@ -1,175 +1,177 @@
-"""The first board: load, burstiness, failures, memory and what the pipeline itself lost, on one time axis."""
+"""The first board: is it bursty, is it failing, is memory running out, what changed; then on one time axis."""
 
-from dashboards.boards.panels import (
-    Board,
-    Panel,
-    Row,
-    board,
-    choice_variable,
-    datasource_variable,
-    label_variable,
-)
+from dashboards.boards import steps, variables
+from dashboards.boards.board import Plan, board
+from dashboards.boards.grid import Row
+from dashboards.boards.navigation import BURSTS, FAILURES, MEMORY, OVERVIEW, row_to_board
+from dashboards.boards.of_now import Table
+from dashboards.boards.over_time import StateTimeline, TimeSeries
+from dashboards.boards.overview_now import NOW
+from dashboards.boards.panels import Board
+from dashboards.boards.queries import TOTAL, Query, counted, newest, rated, windowed
 
-WINDOWS = ("10s", "1m", "5m", "20m", "1h")
-
-_SERVICE = 'service=~"$service"'
-_TOTAL = f'{_SERVICE}, model="all", log_type="all"'
-_WINDOW = f'{_TOTAL}, window="$window"'
-
-
-def _window(metric: str) -> str:
-    return f"burstwatch_{metric}{{{_WINDOW}}}"
-
-
-def _by_service(metric: str) -> str:
-    return f"burstwatch_{metric}{{{_SERVICE}}}"
-
-
-LOAD = Row(
-    title="Load and bursts",
+SERVICES = Row(
+    id=200,
+    title="Services",
     panels=[
-        Panel(
-            title="Request rate",
-            text="Requests submitted per second over the window (burstwatch_request_rate).",
-            queries=[(_window("request_rate"), "{{service}}")],
-            unit="reqps",
-        ),
-        Panel(
-            title="Rate now against the rate expected",
-            text="The last 10 s, and the baseline the burst detector compares it with.",
+        Table(
+            id=201,
+            title="Every service now",
+            what="One line for each service; rate, CV, shape and failures are of the chosen window.",
+            normal="CV about 1, shape about 1 (Poisson); no episode; failures at least below the budget.",
+            act="click a service's number for its board. An empty cell means not enough data, never 0.",
+            empty="–",
             queries=[
-                (_by_service("burst_rate"), "{{service}} now"),
-                (_by_service("burst_baseline_rate"), "{{service}} expected"),
+                Query(expr=windowed("request_rate"), column="Requests/s", unit="reqps"),
+                Query(expr=windowed("interarrival_cv"), column="CV of gaps", unit="none"),
+                Query(expr=windowed("gamma_shape"), column="Gamma shape", unit="none"),
+                Query(expr=newest("burst_active"), column="Burst", words=steps.BURST_WORDS),
+                Query(expr=windowed("failure_ratio_lower"), column="Failing at least", unit="percentunit"),
+                Query(expr=newest("failure_active"), column="Failures", words=steps.FAILURE_WORDS),
+                Query(
+                    expr=newest("kv_cache_usage_ratio"), column="Fullest KV cache", unit="percentunit", steps=steps.KV
+                ),
+                Query(expr=f"{newest('pressure_active')} > bool 0", column="Memory", words=steps.PRESSURE_WORDS),
             ],
-            unit="reqps",
-        ),
-        Panel(
-            title="Gap CV",
-            text="Coefficient of variation of the gaps between arrivals: 1 is Poisson, more is burstier.",
-            queries=[(_window("interarrival_cv"), "{{service}}")],
-            width=8,
-        ),
-        Panel(
-            title="Gamma shape",
-            text="Shape of the Gamma distribution fitted to the gaps, as in the BurstGPT paper: below 1 is bursty.",
-            queries=[(_window("gamma_shape"), "{{service}}")],
-            width=8,
-        ),
-        Panel(
-            title="Bursts",
-            text="1 while a burst lasts.",
-            queries=[(_by_service("burst_active"), "{{service}}")],
-            width=8,
-            most=1,
-            step=True,
+            unit="none",
+            width=24,
+            decimals=2,
+            links=[
+                row_to_board(BURSTS, "Bursts of this service"),
+                row_to_board(FAILURES, "Failures of this service"),
+                row_to_board(MEMORY, "Memory of this service"),
+            ],
         ),
     ],
 )
 
-FAILURES = Row(
-    title="Failures",
+STORY = Row(
+    id=300,
+    title="Bursts, memory and failures on one time axis",
     panels=[
-        Panel(
-            title="Failure ratio with its 95 % bounds",
-            text="Failed over ended requests in the window; far bounds mean few requests, not calm.",
+        StateTimeline(
+            id=301,
+            title="Episodes",
+            what="When a service was in a burst, failing, or short of memory.",
+            normal="green throughout.",
+            act="read from left to right: a burst, then memory, then failures is the paper's story.",
+            empty="no service yet",
             queries=[
-                (_window("failure_ratio"), "{{service}}"),
-                (_window("failure_ratio_lower"), "{{service}} at least"),
-                (_window("failure_ratio_upper"), "{{service}} at most"),
+                Query(expr=newest("burst_active"), legend="{{service}} burst"),
+                Query(expr=newest("failure_active"), legend="{{service}} failing"),
+                Query(expr=f"{newest('pressure_active')} > bool 0", legend="{{service}} short of memory"),
             ],
-            unit="percentunit",
-            most=1,
-            alarm=0.05,
+            unit="none",
+            words=steps.EPISODE_WORDS,
+            width=24,
+            height=6,
         ),
-        Panel(
-            title="Failures by reason",
-            text="Failed requests per second, by reason.",
+        TimeSeries(
+            id=302,
+            title="Requests per second, and what is expected",
+            what="The last 10 s of arrivals, and the baseline of this time of day they are compared with.",
+            normal="the two lines together.",
+            act="far above: a burst; look below whether memory and failures follow.",
+            empty="no service yet",
             queries=[
-                (f"sum by (reason) (rate(burstwatch_failures_total{{{_TOTAL}}}[$__rate_interval]))", "{{reason}}")
+                Query(expr=newest("burst_rate"), legend="{{service}} now"),
+                Query(expr=newest("burst_baseline_rate"), legend="{{service}} expected", role="bound"),
             ],
             unit="reqps",
+            least=0,
+            width=24,
+            height=7,
         ),
-        Panel(
-            title="Failure episodes",
-            text="1 while a service fails beyond its budget and beyond chance.",
-            queries=[(_by_service("failure_active"), "{{service}}")],
-            width=8,
-            most=1,
-            step=True,
-        ),
-        Panel(
-            title="How fast the failure budget burns",
-            text="Failure ratio in the window over the ratio allowed: at 1 the budget lasts exactly its period.",
-            queries=[(f'burstwatch_failure_burn_rate{{{_SERVICE}, window="$window"}}', "{{service}}")],
-            width=8,
-            alarm=1,
-        ),
-        Panel(
-            title="What failures coincide with",
-            text="Failed requests per second by what was on in their second: a burst, memory pressure, both, neither.",
+        TimeSeries(
+            id=303,
+            title="KV cache in use",
+            what="Part of each engine's KV cache in use.",
+            normal="below the lines.",
+            act="at the top, with waiting requests: this engine is what fails next; see Memory.",
+            empty="no engine readings",
             queries=[
-                (
-                    f"sum by (attribution) (rate({_by_service('attributed_failures_total')}[$__rate_interval]))",
-                    "{{attribution}}",
+                Query(
+                    expr=newest("kv_cache_usage_ratio", ("node", "engine")),
+                    legend="{{node}} {{engine}}",
                 )
             ],
-            unit="reqps",
-            width=8,
-        ),
-    ],
-)
-
-MEMORY = Row(
-    title="Memory",
-    panels=[
-        Panel(
-            title="KV cache in use",
-            text="Part of each engine's KV cache in use. Full means: queue, preempt, refuse.",
-            queries=[(_by_service("kv_cache_usage_ratio"), "{{node}} {{engine}}")],
             unit="percentunit",
+            least=0,
             most=1,
-            alarm=0.95,
+            steps=steps.KV,
+            width=24,
+            height=7,
         ),
-        Panel(
-            title="Running and waiting",
-            text="Requests in each engine and in its queue.",
-            queries=[
-                (_by_service("engine_requests_running"), "{{node}} {{engine}} running"),
-                (_by_service("engine_requests_waiting"), "{{node}} {{engine}} waiting"),
-            ],
+        TimeSeries(
+            id=304,
+            title="Failed requests per second",
+            what="Failed requests per second by reason, all chosen services together.",
+            normal="0, or a thin line that does not change.",
+            act="overloaded and out_of_memory point to the engines' memory; see Failures.",
+            empty="no failures seen",
+            queries=[Query(expr=rated("failures_total", ("reason",)), legend="{{reason}}")],
+            unit="reqps",
+            least=0,
+            stacked=True,
+            width=24,
+            height=7,
         ),
     ],
 )
 
-PIPELINE = Row(
-    title="Can these numbers be trusted?",
+
+def _against_an_hour_ago(metric: str) -> str:
+    now = f'burstwatch_{metric}{{{TOTAL}, window="5m"}}'
+    return _over_before(now, f"{now} offset 1h")
+
+
+def _median_against_an_hour_ago(metric: str) -> str:
+    now = f'burstwatch_{metric}{{{TOTAL}, window="5m", quantile="0.5"}}'
+    return _over_before(now, f"{now} offset 1h")
+
+
+def _over_before(now: str, before: str) -> str:
+    return f"max by (service) ({now}) / (max by (service) ({before}) > 0)"
+
+
+CHANGES = Row(
+    id=400,
+    title="What changed",
     panels=[
-        Panel(
-            title="Known loss",
-            text="Messages that exist but have not come, and events agents had to drop. 0 is the normal state.",
+        Table(
+            id=401,
+            title="Last 5 minutes over those an hour ago",
+            what="Each number over the same number an hour ago; 2 is twice as much.",
+            normal="around 1, but for the time of day.",
+            act="the column that moved first is where to look: traffic, its shape, or the engines.",
+            empty="–",
             queries=[
-                (_by_service("missing_messages"), "{{service}} missing"),
-                (_by_service("agent_dropped_events"), "{{service}} dropped by agents"),
+                Query(expr=_against_an_hour_ago("request_rate"), column="Requests"),
+                Query(expr=_against_an_hour_ago("interarrival_cv"), column="CV of gaps"),
+                Query(expr=_median_against_an_hour_ago("request_tokens_quantile"), column="Request tokens"),
+                Query(expr=_median_against_an_hour_ago("response_tokens_quantile"), column="Response tokens"),
+                Query(expr=_median_against_an_hour_ago("request_duration_quantile_seconds"), column="Duration"),
+                Query(expr=_against_an_hour_ago("failure_ratio"), column="Failure ratio"),
             ],
-            width=8,
+            unit="none",
+            decimals=2,
+            width=14,
         ),
-        Panel(
-            title="Refused and late",
-            text="Messages nobody could read, and events too late for a path, per second.",
+        Table(
+            id=402,
+            title="Episodes begun in the time shown",
+            what="How many bursts, failure episodes and spells of memory pressure began.",
+            normal="few or none.",
+            act="bursts without the others are survived; bursts with the others ask for capacity.",
+            empty="–",
             queries=[
-                ("sum by (topic, reason) (rate(burstwatch_dead_letters_total[$__rate_interval]))", "dead: {{reason}}"),
-                (
-                    f"sum by (service, path) (rate(burstwatch_late_events_total{{{_SERVICE}}}[$__rate_interval]))",
-                    "late: {{service}} {{path}}",
-                ),
+                Query(expr=counted("burst_episodes_total"), column="Bursts"),
+                Query(expr=counted("failure_episodes_total"), column="Failures"),
+                Query(expr=counted("pressure_episodes_total"), column="Memory"),
             ],
-            width=8,
-        ),
-        Panel(
-            title="Messages read",
-            text="Messages per second by topic. Live agents send at least one a second, so 0 is a stop.",
-            queries=[("sum by (topic) (rate(burstwatch_messages_total[$__rate_interval]))", "{{topic}}")],
-            width=8,
+            unit="none",
+            decimals=0,
+            width=10,
         ),
     ],
 )
@@ -178,13 +180,12 @@ PIPELINE = Row(
 def overview() -> Board:
     """Return the board."""
     return board(
-        "burstwatch-overview",
-        "Burstwatch overview",
-        "Bursts, failures and memory of LLM services on one time axis.",
-        rows=[LOAD, FAILURES, MEMORY, PIPELINE],
-        variables=[
-            datasource_variable(),
-            label_variable("service", "burstwatch_arrivals_total", "Service"),
-            choice_variable("window", "Window", WINDOWS, "5m"),
-        ],
+        Plan(
+            uid=OVERVIEW,
+            title="Burstwatch / Overview",
+            text="Bursts, failures and memory of LLM services on one time axis.",
+            rows=[NOW, SERVICES, STORY, CHANGES],
+            variables=[variables.datasource(), variables.service(), variables.window()],
+            shown=("burst", "failure", "pressure"),
+        )
     )

@@ -1,169 +1,141 @@
-"""Panels and boards as the plain dictionaries Grafana reads. Pure; nothing here knows a metric."""
+"""Panels as the plain dictionaries Grafana reads: what every kind has in common. Pure; nothing here knows a metric.
 
+Colours judge only where a panel has ``steps``: everything else takes the palette's.
+"""
+
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
-Board = dict[str, Any]
+from dashboards.boards.navigation import to_runbook
+from dashboards.boards.queries import DATASOURCE, Json, Query, ref, target
 
-SCHEMA_VERSION = 39  # what vLLM's boards carry, which are tested from Grafana 10.4 to 13
-DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
-_GRID = 24
-_HEIGHT = 8
+Board = Json
+Steps = Sequence[tuple[float | None, str]]
+
+_METRIC = re.compile(r"[\w:]*burstwatch_\w+(?::\w+)?|\bALERTS\b|\bup\b(?=\{)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One time series panel: a title, what it means, its queries (expression, legend) and its unit.
+    """One panel.
 
-    ``alarm`` colours values from there on red; ``step`` draws states instead of slopes.
+    Attributes:
+        id: number of the panel on its board, for ever: deep links and alerts name it.
+        what: what is seen. ``normal``: what it looks like when all is well. ``act``: what to do when it does not. The
+            description is made of these and the names of the metrics.
+        empty: what absence means, shown in place of "No data".
+        unit: Grafana unit of all queries that have none of their own.
+        steps: thresholds (from this value on, colour), the first from None; none: no judgement.
+        words: (value, text, colour) for values that are states.
+        least, most: ends of the axis or bar; ``decimals`` that are shown.
+        links: where a value leads to. ``alert``: whose heading in the runbook the panel leads to.
     """
 
+    kind: ClassVar[str]
+    shape: ClassVar[str] = "time_series"
+    instant: ClassVar[bool] = False
+
+    id: int
     title: str
-    text: str
-    queries: Sequence[tuple[str, str]]
+    what: str
+    normal: str
+    act: str
+    empty: str
+    queries: Sequence[Query]
     unit: str = "short"
     width: int = 12
+    height: int = 8
+    steps: Steps = ()
+    words: Sequence[tuple[int, str, str]] = ()
+    least: float | None = None
     most: float | None = None
-    alarm: float | None = None
-    step: bool = False
+    decimals: int | None = None
+    links: Sequence[Json] = ()
+    alert: str = ""
+
+    def json(self) -> Json:
+        """Return the panel without its place."""
+        found: Json = {
+            "id": self.id,
+            "type": self.kind,
+            "title": self.title,
+            "description": self._description(),
+            "datasource": DATASOURCE,
+            "fieldConfig": {"defaults": self._defaults(), "overrides": self.overrides()},
+            "options": self.options(),
+            "targets": [
+                target(query, index, shape=self.shape, instant=self.instant) for index, query in enumerate(self.queries)
+            ],
+        }
+        if self.alert:
+            found["links"] = [to_runbook(self.alert)]
+        return found | self.extra()
+
+    def custom(self) -> Json:
+        """Return what only this kind's fields have."""
+        return {}
+
+    def options(self) -> Json:
+        """Return what only this kind has."""
+        return {}
+
+    def overrides(self) -> list[Json]:
+        """Return what differs from query to query."""
+        return []
+
+    def extra(self) -> Json:
+        """Return further keys of the panel itself."""
+        return {}
+
+    def colour(self) -> Json:
+        """Return how values get their colour: from thresholds where the panel judges."""
+        return {"mode": "thresholds" if self.steps else "palette-classic"}
+
+    def _description(self) -> str:
+        names = sorted({name for query in self.queries for name in _METRIC.findall(query.expr)})
+        listed = ", ".join(f"`{name}`" for name in names)
+        parts = (self.what, f"**Normal:** {self.normal}", f"**If not:** {self.act}", f"From {listed}.")
+        return "\n\n".join(parts)
+
+    def _defaults(self) -> Json:
+        found: Json = {
+            "unit": self.unit,
+            "noValue": self.empty,
+            "color": self.colour(),
+            "custom": self.custom(),
+            "mappings": mappings(self.words),
+            "thresholds": thresholds(self.steps),
+        }
+        optional = {"min": self.least, "max": self.most, "decimals": self.decimals}
+        found |= {key: value for key, value in optional.items() if value is not None}
+        if self.links:
+            found["links"] = list(self.links)
+        return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A heading and the panels under it."""
-
-    title: str
-    panels: Sequence[Panel]
-
-
-def board(uid: str, title: str, text: str, *, rows: Sequence[Row], variables: Sequence[Board]) -> Board:
-    """Return a whole board: panels placed on the 24-column grid, numbered in order from 1."""
+def thresholds(steps: Steps) -> Json:
+    """Return Grafana's thresholds; without steps one that colours nothing."""
     return {
-        "uid": uid,
-        "title": title,
-        "description": text,
-        "tags": ["burstwatch"],
-        "schemaVersion": SCHEMA_VERSION,
-        "version": 1,
-        "editable": True,
-        "graphTooltip": 1,
-        "refresh": "10s",
-        "time": {"from": "now-30m", "to": "now"},
-        "timezone": "browser",
-        "annotations": {"list": []},
-        "links": [],
-        "templating": {"list": list(variables)},
-        "panels": _placed(rows),
+        "mode": "absolute",
+        "steps": [{"color": colour, "value": value} for value, colour in steps or [(None, "text")]],
     }
 
 
-def _placed(rows: Sequence[Row]) -> list[Board]:
-    panels: list[Board] = []
-    top = 0
-    for row in rows:
-        place = {"h": 1, "w": _GRID, "x": 0, "y": top}
-        panels.append({"id": len(panels) + 1, "type": "row", "title": row.title, "collapsed": False, "gridPos": place})
-        panels[-1]["panels"] = []
-        top += 1
-        left = 0
-        for panel in row.panels:
-            if left + panel.width > _GRID:
-                left, top = 0, top + _HEIGHT
-            place = {"h": _HEIGHT, "w": panel.width, "x": left, "y": top}
-            panels.append(_time_series(panel, len(panels) + 1, place))
-            left += panel.width
-        top += _HEIGHT
-    return panels
-
-
-def _time_series(panel: Panel, number: int, place: dict[str, int]) -> Board:
-    steps: list[Board] = [{"color": "green", "value": None}]
-    if panel.alarm is not None:
-        steps.append({"color": "red", "value": panel.alarm})
-    defaults: Board = {
-        "unit": panel.unit,
-        "min": 0,
-        "custom": {
-            "drawStyle": "line",
-            "lineInterpolation": "stepAfter" if panel.step else "linear",
-            "fillOpacity": 20 if panel.step else 0,
-            "showPoints": "never",
-            "spanNulls": False,
-            "thresholdsStyle": {"mode": "off" if panel.alarm is None else "line"},
-        },
-        "thresholds": {"mode": "absolute", "steps": steps},
+def mappings(words: Sequence[tuple[int, str, str]]) -> list[Json]:
+    """Return the texts and colours shown for values that are states."""
+    if not words:
+        return []
+    options = {
+        str(value): {"text": text, "color": colour, "index": index} for index, (value, text, colour) in enumerate(words)
     }
-    if panel.most is not None:
-        defaults["max"] = panel.most
+    return [{"type": "value", "options": options}]
+
+
+def of_query(index: int, **properties: object) -> Json:
+    """Return the override for the results of the query at ``index``, whichever service they are of."""
     return {
-        "id": number,
-        "type": "timeseries",
-        "title": panel.title,
-        "description": panel.text,
-        "datasource": DATASOURCE,
-        "gridPos": place,
-        "fieldConfig": {"defaults": defaults, "overrides": []},
-        "options": {
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
-            "tooltip": {"mode": "multi", "sort": "desc"},
-        },
-        "targets": [
-            {"refId": chr(ord("A") + i), "datasource": DATASOURCE, "expr": expr, "legendFormat": legend, "range": True}
-            for i, (expr, legend) in enumerate(panel.queries)
-        ],
-    }
-
-
-def datasource_variable() -> Board:
-    """Return the variable that picks the Prometheus, so that no board names one."""
-    return {
-        "name": "datasource",
-        "label": "Data source",
-        "type": "datasource",
-        "query": "prometheus",
-        "current": {},
-        "hide": 0,
-        "includeAll": False,
-        "multi": False,
-        "options": [],
-        "refresh": 1,
-        "regex": "",
-    }
-
-
-def label_variable(name: str, metric: str, text: str) -> Board:
-    """Return a variable over the values one label has in one metric; all of them by default."""
-    query = f"label_values({metric}, {name})"
-    return {
-        "name": name,
-        "label": text,
-        "type": "query",
-        "datasource": DATASOURCE,
-        "definition": query,
-        "query": {"query": query, "refId": "variable"},
-        "current": {"text": ["All"], "value": ["$__all"]},
-        "allValue": ".*",
-        "includeAll": True,
-        "multi": True,
-        "hide": 0,
-        "options": [],
-        "refresh": 2,
-        "regex": "",
-        "sort": 1,
-    }
-
-
-def choice_variable(name: str, text: str, values: Sequence[str], chosen: str) -> Board:
-    """Return a variable with a fixed list of values."""
-    return {
-        "name": name,
-        "label": text,
-        "type": "custom",
-        "query": ",".join(values),
-        "current": {"text": chosen, "value": chosen},
-        "options": [{"text": value, "value": value, "selected": value == chosen} for value in values],
-        "includeAll": False,
-        "multi": False,
-        "hide": 0,
+        "matcher": {"id": "byFrameRefID", "options": ref(index)},
+        "properties": [{"id": name.replace("__", "."), "value": value} for name, value in properties.items()],
     }

@@ -1,0 +1,115 @@
+"""Panels without a time axis: numbers, bars and tables of this moment.
+
+They ask instant queries. The last value of a range would show an episode or a queue of ten minutes ago as if it were
+there still; an instant query finds nothing once a series has ended.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dashboards.boards.panels import Panel, mappings, thresholds
+from dashboards.boards.queries import Json, ref
+
+_LAST: Json = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stat(Panel):
+    """One number, or one for each series; ``named`` shows whose it is."""
+
+    kind: ClassVar[str] = "stat"
+    instant: ClassVar[bool] = True
+
+    width: int = 4
+    height: int = 4
+    named: bool = False
+
+    def colour(self) -> Json:
+        """A number that is not judged is plain text."""
+        return {"mode": "thresholds"}
+
+    def options(self) -> Json:
+        """Return how the number is drawn: on a coloured ground where it is judged."""
+        return {
+            "colorMode": "background" if self.steps else "none",
+            "graphMode": "none",
+            "justifyMode": "auto",
+            "orientation": "auto",
+            "reduceOptions": _LAST,
+            "showPercentChange": False,
+            "textMode": "value_and_name" if self.named else "value",
+            "wideLayout": True,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarGauge(Panel):
+    """One bar for each series."""
+
+    kind: ClassVar[str] = "bargauge"
+    instant: ClassVar[bool] = True
+
+    def options(self) -> Json:
+        """Return horizontal bars: names of engines and models are long."""
+        return {
+            "displayMode": "basic",
+            "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": False},
+            "maxVizHeight": 40,
+            "minVizHeight": 16,
+            "minVizWidth": 8,
+            "namePlacement": "auto",
+            "orientation": "horizontal",
+            "reduceOptions": _LAST,
+            "showUnfilled": True,
+            "sizing": "auto",
+            "valueMode": "color",
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table(Panel):
+    """One line for each combination of labels, one column for each query. ``hidden`` are labels that say nothing."""
+
+    kind: ClassVar[str] = "table"
+    shape: ClassVar[str] = "table"
+    instant: ClassVar[bool] = True
+
+    hidden: tuple[str, ...] = ()
+
+    def colour(self) -> Json:
+        """Cells are plain; columns with steps or words have their own colours."""
+        return {"mode": "thresholds"}
+
+    def custom(self) -> Json:
+        """Return how cells are drawn."""
+        return {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}
+
+    def options(self) -> Json:
+        """Return a dense table with headings."""
+        return {"cellHeight": "sm", "showHeader": True}
+
+    def overrides(self) -> list[Json]:
+        """Return each column's unit, words and colours."""
+        found = []
+        for query in self.queries:
+            properties: list[Json] = [{"id": "unit", "value": query.unit or self.unit}]
+            if query.words:
+                properties.append({"id": "mappings", "value": mappings(query.words)})
+            if query.steps:
+                properties.append({"id": "thresholds", "value": thresholds(query.steps)})
+            if query.words or query.steps:
+                properties.append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
+            found.append({"matcher": {"id": "byName", "options": query.column}, "properties": properties})
+        return found
+
+    def extra(self) -> Json:
+        """Return what makes one table of the queries' results and gives their columns names."""
+        names = {_value(index, len(self.queries)): query.column for index, query in enumerate(self.queries)}
+        excluded = dict.fromkeys(("Time", *self.hidden), True)
+        organize = {"excludeByName": excluded, "indexByName": {}, "renameByName": names}
+        return {"transformations": [{"id": "merge", "options": {}}, {"id": "organize", "options": organize}]}
+
+
+def _value(index: int, of: int) -> str:
+    """Return what Grafana calls the value column of a query: it tells them apart only where there are several."""
+    return f"Value #{ref(index)}" if of > 1 else "Value"

@@ -1,0 +1,24 @@
+"""Where colours change and what states are called: the same on every board, and where the alerts fire."""
+
+from dashboards.rules import thresholds as at
+
+NONE_IS_GOOD = ((None, "green"), (1, "red"))
+NONE_IS_CALM = ((None, "green"), (1, "orange"))
+# A full cache alone is no trouble, it is what a well used engine has: orange, not red.
+KV = ((None, "green"), (at.KV_USAGE_RATIO, "orange"))
+EXHAUSTION = ((None, "red"), (at.BURST_EXHAUSTION_S, "orange"), (10 * at.BURST_EXHAUSTION_S, "green"))
+BURN = ((None, "green"), (at.BURN_THREE_DAYS, "orange"), (at.BURN_SIX_HOURS, "red"), (at.BURN_HOUR, "dark-red"))
+CV = ((None, "green"), (at.BURSTY_CV, "orange"))
+SHAPE_UPPER = ((None, "orange"), (at.BURSTY_SHAPE_UPPER, "green"))
+PREEMPTIONS = ((None, "green"), (at.PREEMPTION_RATE, "orange"))
+DEVICE = ((None, "green"), (at.GPU_WATCH_RATIO, "yellow"), (at.GPU_USED_RATIO, "red"))
+LAG = ((None, "green"), (at.LAG_MESSAGES, "orange"))
+SILENCE = ((None, "green"), (at.AGENT_SILENT_S, "red"))
+CLOCK = ((None, "green"), (at.CLOCK_AHEAD_S, "orange"))
+
+BURST_WORDS = ((0, "calm", "green"), (1, "burst", "orange"))
+FAILURE_WORDS = ((0, "within budget", "green"), (1, "failing", "red"))
+PRESSURE_WORDS = ((0, "enough", "green"), (1, "short of memory", "purple"))
+UP_WORDS = ((0, "down", "red"), (1, "up", "green"))
+ALERT_WORDS = ((1, "pending", "yellow"), (2, "firing", "red"))
+EPISODE_WORDS = ((0, "no", "green"), (1, "yes", "orange"))
