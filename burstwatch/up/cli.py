@@ -25,8 +25,8 @@ from collector.schema.errors import BadTrace, OperatorError
 from collector.schema.trace_rows import read_rows
 
 DESCRIPTION = """Run all of Burstwatch on one machine: broker, simulated engine, agent with proxy, stream worker,
-capture, and a built-in workload with real bursts in it. Shows rate, CV, failure ratio, KV usage and bursts as
-they happen. Ctrl-C drains everything and leaves OUT/trace.csv (BurstGPT schema) and its manifest behind."""
+capture, the live page, and a built-in workload with real bursts in it. Shows rate, CV, failure ratio, KV usage and
+bursts as they happen. Ctrl-C drains everything and leaves OUT/trace.csv (BurstGPT schema) and its manifest behind."""
 
 EXAMPLES = """examples:
   burstwatch up                                  the built-in workload, until Ctrl-C
@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--proxy-port", type=int, default=0, metavar="N", help="default: a free port")
     p.add_argument("--metrics-port", type=int, default=0, metavar="N", help="default: a free port")
+    p.add_argument("--page-port", type=int, default=0, metavar="N", help="the live page; default: a free port")
     p.add_argument(
         "--burst-warmup-s",
         type=int,
@@ -109,6 +110,7 @@ def options_of(args: argparse.Namespace) -> UpOptions:
         origin=args.origin,
         proxy_port=args.proxy_port,
         metrics_port=args.metrics_port,
+        page_port=args.page_port,
         seed=args.seed,
         burst_warmup_s=warmup,
     )
@@ -150,6 +152,7 @@ def prepare(options: UpOptions) -> Places:
     """
     proxy_port = require_free(options.proxy_port, "--proxy-port")
     metrics_port = require_free(options.metrics_port, "--metrics-port")
+    page_port = require_free(options.page_port, "--page-port")
     if options.kafka:
         require_broker(options.kafka)
     run_id = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%S")
@@ -168,6 +171,8 @@ def prepare(options: UpOptions) -> Places:
         engine_port=free_port(),
         proxy_port=proxy_port,
         metrics_port=metrics_port,
+        page_port=page_port,
+        capture_metrics_port=free_port(),
     )
 
 

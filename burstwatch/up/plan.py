@@ -32,6 +32,7 @@ class UpOptions:
     origin: str | None = None
     proxy_port: int = 0
     metrics_port: int = 0
+    page_port: int = 0
     seed: int = BUILTIN_SEED
     burst_warmup_s: int = 30
 
@@ -56,6 +57,8 @@ class Places:
     engine_port: int
     proxy_port: int
     metrics_port: int
+    page_port: int
+    capture_metrics_port: int = 0  # any free one
 
     @property
     def workload(self) -> Path:
@@ -109,7 +112,13 @@ def capture(options: UpOptions, places: Places) -> Part:
     """Return the capture process."""
     args = ["capture", "--kafka", bootstrap_of(options, places), "--out", str(places.segments)]
     args += ["--rotate-s", "10"]  # whatever happens to this machine, all but the last seconds can be exported
+    args += ["--metrics-port", str(places.capture_metrics_port)]
     return Part("capture", [*args, "--group", f"burstwatch-capture-{places.run_id}"])
+
+
+def page(options: UpOptions, places: Places) -> Part:
+    """Return the live page."""
+    return Part("page", ["page", "--kafka", bootstrap_of(options, places), "--port", str(places.page_port)])
 
 
 def agent(places: Places) -> Part:

@@ -20,6 +20,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from burstwatch.cli import main as burstwatch
+from burstwatch.up.cli import prepare
+from burstwatch.up.plan import UpOptions
+from burstwatch.up.plan import capture as capture_of_up
 from collector.schema.errors import OperatorError
 from collector.schema.topics import REQUESTS
 from streams.capture.files import DiskFolder
@@ -263,6 +266,13 @@ def test_a_port_that_is_none_is_refused(wrong, capsys):
         burstwatch(["capture", "--kafka", "x", "--out", "y", "--metrics-port", wrong])
     assert error.value.code == 2
     assert "--metrics-port" in capsys.readouterr().err
+
+
+def test_up_serves_the_metrics_of_its_capture_on_a_port_of_their_own(tmp_path: Path):
+    places = prepare(UpOptions(out=tmp_path))
+    args = capture_of_up(UpOptions(out=tmp_path), places).args
+    assert args[args.index("--metrics-port") + 1] == str(places.capture_metrics_port)
+    assert len({places.capture_metrics_port, places.metrics_port, places.broker_port, 0}) == 4
 
 
 # -- the process, against a broker
