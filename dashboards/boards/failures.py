@@ -116,7 +116,7 @@ RATIO = Row(
             act="overloaded, out_of_memory: the engines' memory. backend_error, connection_error: the engine itself. "
             "rate_limited: the gateway. invalid_request, context_length, auth: the clients.",
             empty="no failures seen",
-            queries=[Query(expr=rated("failures_total", ("reason",), CLASS), legend="{{reason}}")],
+            queries=[Query(expr=rated("failures_total", ("reason",), CLASS), legend="{{reason}}", role="bars")],
             unit="reqps",
             least=0,
             stacked=True,
@@ -176,7 +176,9 @@ CAUSE = Row(
             act="burst_and_memory_pressure is the paper's finding: add KV cache or limit bursts. neither: not load. "
             "unknown: no engine is read.",
             empty="no failures seen",
-            queries=[Query(expr=rated("attributed_failures_total", ("attribution",)), legend="{{attribution}}")],
+            queries=[
+                Query(expr=rated("attributed_failures_total", ("attribution",)), legend="{{attribution}}", role="bars")
+            ],
             unit="reqps",
             least=0,
             stacked=True,
@@ -188,7 +190,7 @@ CAUSE = Row(
             normal="none, or in proportion to the models' traffic.",
             act="one model alone: its engines or its prompts, not the load.",
             empty="no failures seen",
-            queries=[Query(expr=rated("failures_total", ("model",), CLASS), legend="{{model}}")],
+            queries=[Query(expr=rated("failures_total", ("model",), CLASS), legend="{{model}}", role="bars")],
             unit="reqps",
             least=0,
             stacked=True,

@@ -40,7 +40,7 @@ class TimeSeries(Panel):
     def custom(self) -> Json:
         """Return how lines are drawn."""
         scale: Json = {"type": "log", "log": 10} if self.logarithmic else {"type": "linear"}
-        return {
+        return self._soft_end() | {
             "axisBorderShow": False,
             "axisLabel": self.axis,
             "axisPlacement": "auto",
@@ -58,6 +58,12 @@ class TimeSeries(Panel):
             "stacking": {"mode": "normal" if self.stacked else "none", "group": "A"},
             "thresholdsStyle": {"mode": "dashed" if self.steps else "off"},
         }
+
+    def _soft_end(self) -> Json:
+        """Return how high an axis reaches at least: one of zeros alone would reach to 100, as if that were near."""
+        if self.least != 0 or self.most is not None:
+            return {}
+        return {"axisSoftMax": 0.05 if self.unit == "percentunit" else 1}
 
     def options(self) -> Json:
         """Return legend and tooltip: all lines at once, the greatest first."""

@@ -109,7 +109,7 @@ STORY = Row(
             normal="0, or a thin line that does not change.",
             act="overloaded and out_of_memory point to the engines' memory; see Failures.",
             empty="no failures seen",
-            queries=[Query(expr=rated("failures_total", ("reason",)), legend="{{reason}}")],
+            queries=[Query(expr=rated("failures_total", ("reason",)), legend="{{reason}}", role="bars")],
             unit="reqps",
             least=0,
             stacked=True,
