@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "worker": ("streams.cli:main", "compute burstiness, failures and memory pressure; serve /metrics"),
     "capture": ("streams.capture.cli:main", "write live traffic to exactly-once trace segments"),
     "analyze": ("burstwatch.analyze.cli:main", "the live analysis over a trace file, offline"),
+    "page": ("burstwatch.page.cli:main", "the live page: rate, bursts, memory and failures in a browser"),
     "windows": ("burstwatch.windows.cli:main", "what the workers say, as a live table or JSON lines"),
     "trace": ("streams.capture.trace_cli:main", "trace export: segments -> CSV in the BurstGPT schema"),
     "engine": ("workload.engine.cli:main", "a simulated OpenAI-compatible engine with a bounded KV cache"),

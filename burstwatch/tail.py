@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -15,6 +16,8 @@ from collector.schema.errors import OperatorError
 
 _POLL_MS = 300
 _SILENT_S = 15.0
+_ANSWER_MS = 5000
+_LOOK_S = 3.0
 
 
 def require_broker(bootstrap_servers: str, timeout_ms: int = 5000) -> None:
@@ -72,12 +75,16 @@ def _ends(consumer: KafkaConsumer, topics: Sequence[str]) -> dict[TopicPartition
 def _objects(consumer: KafkaConsumer) -> Iterator[dict[str, Any]]:
     for records in consumer.poll(timeout_ms=_POLL_MS).values():
         for record in records:
-            try:
-                found = json.loads(record.value or b"")
-            except (ValueError, RecursionError):
-                continue
+            found = _decoded(record.value)
             if isinstance(found, dict):
                 yield found
+
+
+def _decoded(value: bytes | None) -> Any:  # noqa: ANN401 - whatever JSON there is
+    try:
+        return json.loads(value or b"")
+    except (ValueError, RecursionError):
+        return None
 
 
 class TopicTail:
@@ -123,3 +130,135 @@ class TopicTail:
                         self._on_message(message)
         finally:
             consumer.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """How far back a ``TopicFollower`` begins: the last ``seconds`` of append time.
+
+    But ``least`` messages a partition even if they are older (a recording that was played yesterday), and never more
+    than ``most``.
+    """
+
+    seconds: float
+    least: int = 2_000
+    most: int = 20_000
+
+
+class TopicFollower:
+    """Reads topics from some way back and goes on with what comes, from a thread of its own, until ``stop``.
+
+    One consumer reads history and news, and where it is outlives that consumer: there is no hole between the two,
+    nor over a time without Kafka. A message may come twice. What is no JSON comes as None.
+
+    Attributes:
+        on_messages: called with each batch; the next is read when it returns.
+        on_kafka: called with whether Kafka answers and whether all history has been read, when either changes.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topics: Sequence[str],
+        history: History,
+        *,
+        on_messages: Callable[[list[Any]], None],
+        on_kafka: Callable[[bool, bool], None],
+    ) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._topics = list(topics)
+        self._history = history
+        self._on_messages = on_messages
+        self._on_kafka = on_kafka
+        self._positions: dict[TopicPartition, int] = {}
+        self._history_ends: dict[TopicPartition, int] = {}
+        self._told: tuple[bool, bool] | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread. Safe to call twice."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(5)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._consume()
+            except (KafkaError, OSError, ValueError):
+                self._tell(answers=False)
+                self._stopped.wait(1)
+
+    def _tell(self, *, answers: bool) -> None:
+        caught_up = all(self._positions.get(tp, 0) >= end for tp, end in self._history_ends.items())
+        if self._told != (answers, caught_up):
+            self._told = (answers, caught_up)
+            self._on_kafka(answers, caught_up)
+
+    def _consume(self) -> None:
+        consumer = KafkaConsumer(
+            bootstrap_servers=self._bootstrap_servers,
+            bootstrap_timeout_ms=_ANSWER_MS,
+            auto_offset_reset="earliest",  # where we were is no more: the topic was emptied, or made anew
+            enable_auto_commit=False,
+            reconnect_backoff_max_ms=1000,
+            metadata_max_age_ms=10_000,
+        )
+        try:
+            looked_s = 0.0
+            while not self._stopped.is_set():
+                if time.monotonic() - looked_s > _LOOK_S:  # poll never says that nobody answers: ask
+                    self._assign(consumer)
+                    looked_s = time.monotonic()
+                self._take(consumer)
+                self._tell(answers=True)
+        finally:
+            consumer.close(timeout_ms=1000)
+
+    def _assign(self, consumer: KafkaConsumer) -> None:
+        """Read all partitions there are now, each from where we were or from the start of its history.
+
+        Raises ``KafkaError`` if nobody answers.
+        """
+        partitions = [
+            TopicPartition(topic, p) for topic in self._topics for p in consumer.partitions_for_topic(topic) or ()
+        ]
+        ends = consumer.end_offsets(partitions, timeout_ms=_ANSWER_MS) if partitions else {}
+        # Where we were may be beyond the end: the topic was made anew.
+        fresh = [tp for tp in partitions if self._positions.get(tp, ends[tp] + 1) > ends[tp]]
+        if fresh:
+            self._positions.update(self._starts(consumer, fresh, ends))
+            self._history_ends.update({tp: ends[tp] for tp in fresh})
+        if consumer.assignment() != set(partitions):
+            consumer.assign(partitions)
+            fresh = partitions
+        for tp in fresh:
+            consumer.seek(tp, self._positions[tp])
+
+    def _starts(
+        self, consumer: KafkaConsumer, partitions: list[TopicPartition], ends: dict[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
+        since_ms = max(0, int((time.time() - self._history.seconds) * 1000))
+        first = consumer.beginning_offsets(partitions, timeout_ms=_ANSWER_MS)
+        by_time = consumer.offsets_for_times(dict.fromkeys(partitions, since_ms), timeout_ms=_ANSWER_MS)
+        starts = {}
+        for tp in partitions:
+            found = by_time.get(tp)
+            start = min(found.offset if found else ends[tp], ends[tp] - self._history.least)
+            starts[tp] = max(first[tp], start, ends[tp] - self._history.most)
+        return starts
+
+    def _take(self, consumer: KafkaConsumer) -> None:
+        if not consumer.assignment():
+            self._stopped.wait(_POLL_MS / 1000)
+            return
+        found = consumer.poll(timeout_ms=_POLL_MS)
+        if found:
+            self._on_messages([_decoded(record.value) for records in found.values() for record in records])
+        for tp, records in found.items():
+            self._positions[tp] = records[-1].offset + 1

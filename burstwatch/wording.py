@@ -62,8 +62,14 @@ def episode_line(episode: dict[str, Any]) -> str:
     begins = episode.get("state") == "onset"
     at_us = episode.get("detected" if begins else "end") or 0
     what = f"{kind.upper()} begins" if begins else f"{kind} ends  "
-    size = _SIZES.get(kind, lambda _: "")(episode)
+    size = episode_size(episode)
     return f"{time_of_day(at_us)} {what} {episode.get('service', '?')}{': ' if size else ''}{size}"
+
+
+def episode_size(episode: dict[str, Any]) -> str:
+    """Return how big the episode of an episode message is, in words; nothing for a kind that is not known."""
+    words = _SIZES.get(str(episode.get("kind", "burst")))
+    return words(episode) if words else ""
 
 
 def _burst_size(episode: dict[str, Any]) -> str:

@@ -47,7 +47,8 @@ class Run:
         self._logs.mkdir(parents=True, exist_ok=True)
         self._start_all([plan.broker(options, places)])
         places.agent_config.write_text(plan.agent_config(options, places))
-        self._start_all([plan.worker(options, places), plan.capture(options, places), plan.engine(options, places)])
+        consumers = [plan.worker(options, places), plan.capture(options, places), plan.page(options, places)]
+        self._start_all([*consumers, plan.engine(options, places)])
         self._start_all([plan.agent(places)])
 
     def _start_all(self, parts: list[Part | None]) -> None:
@@ -144,7 +145,7 @@ class Run:
 
     def stop_all(self) -> None:
         """Stop every part that still runs, the broker last. Safe to call twice."""
-        for name in ("replay", "agent", "capture", "worker", "engine", "broker"):
+        for name in ("replay", "agent", "capture", "worker", "page", "engine", "broker"):
             if child := self._children.get(name):
                 stop(child, drain_s=10.0)
 
@@ -163,7 +164,10 @@ class Run:
 
 def facts(options: UpOptions, places: Places) -> list[str]:
     """Return the lines that tell a person what to open."""
-    lines = [f"metrics   http://127.0.0.1:{places.metrics_port}/metrics"]
+    lines = [
+        f"page      http://127.0.0.1:{places.page_port}  (live: open it in a browser)",
+        f"metrics   http://127.0.0.1:{places.metrics_port}/metrics",
+    ]
     if options.live:
         yours = (
             "send your own requests here too" if options.sends_load else "send your requests here: this run sends none"

@@ -18,7 +18,7 @@ from tests.support.kafka_clients import wait_for
 
 
 def _run(tmp_path, **options):
-    places = Places(state=tmp_path, run_id="r", broker_port=1, engine_port=1, proxy_port=1, metrics_port=1)
+    places = Places(state=tmp_path, run_id="r", broker_port=1, engine_port=1, proxy_port=1, metrics_port=1, page_port=1)
     return Run(UpOptions(out=tmp_path, **options), places, Console(quiet=True))
 
 
@@ -87,7 +87,7 @@ def up(tmp_path):
         if "00:05" in line:
             break
     process.parts = {pid: _arguments(pid) for pid in _below(process.pid)}
-    assert sum("burstwatch" in arguments for arguments in process.parts.values()) == 6
+    assert sum("burstwatch" in arguments for arguments in process.parts.values()) == 7
     yield process
     for pid in process.parts:
         if _arguments(pid) == process.parts[pid]:

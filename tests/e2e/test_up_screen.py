@@ -14,7 +14,9 @@ from burstwatch.up.plan import Places, UpOptions
 from burstwatch.up.screen import Screen, picture, plain_line, total_line
 from burstwatch.wording import MALFORMED, episode_line
 
-PLACES = Places(state=Path("/data/state"), run_id="r1", broker_port=1, engine_port=2, proxy_port=3, metrics_port=4)
+PLACES = Places(
+    state=Path("/data/state"), run_id="r1", broker_port=1, engine_port=2, proxy_port=3, metrics_port=4, page_port=5
+)
 NUMBERS = Numbers(
     services={"chat": ServiceNumbers(rate_10s=31.2, cv_1m=1.9, failure_ratio_1m=0.125, burst_active=True, bursts=2)},
     kv_cache_usage_ratio=0.973,

@@ -1,0 +1,48 @@
+"""The runbook as a page of its own: the project's Markdown with an anchor per alert. The only Markdown reader."""
+
+from importlib.resources import files
+from itertools import pairwise
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Runbook - Burstwatch</title>
+<link rel="icon" href="/static/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/static/page.css">
+<script src="/static/theme.js"></script>
+</head>
+<body class="runbook">
+<header class="bar"><a class="brand" href="/">Burstwatch</a></header>
+<main>
+{body}</main>
+</body>
+</html>
+"""
+
+
+def read_runbook() -> str:
+    """Return the runbook's Markdown, from the installed package."""
+    return (files("dashboards") / "runbook.md").read_text(encoding="utf-8")
+
+
+def runbook_page(markdown: str) -> str:
+    """Return the runbook as HTML. A heading's id is its text in lower case, as alerts' ``runbook_url`` has it.
+
+    HTML inside the Markdown is shown, not obeyed.
+    """
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = reader.parse(markdown)
+    for opening, inline in pairwise(tokens):
+        if opening.type == "heading_open":
+            opening.attrSet("id", _anchor(inline))
+    return _PAGE.format(body=reader.renderer.render(tokens, reader.options, {}))
+
+
+def _anchor(inline: Token) -> str:
+    text = "".join(child.content for child in inline.children or ())
+    return "".join(c if c.isalnum() else "-" for c in text.lower()).strip("-")

@@ -1,0 +1,140 @@
+// What the page knows, kept from the server's messages. Pure: no DOM, no clock.
+
+const US = 1e6;
+const EPISODES_MAX = 200;
+
+export const ALL = "";
+export const LINES_MAX = 8; // more lines than colours tell nothing apart
+
+export function emptyState() {
+  return { version: -1, historyS: 3600, fields: new Map(), services: new Map(), episodes: new Map(), facts: {} };
+}
+
+/** Take a message of /events into account: a snapshot replaces everything, a delta adds to it. */
+export function apply(state, message) {
+  if (message.type === "snapshot") {
+    state.services.clear();
+    state.episodes.clear();
+  }
+  state.version = message.version;
+  state.historyS = message.history_s;
+  state.fields = new Map(message.point_fields.map((name, i) => [name, i]));
+  for (const [name, news] of Object.entries(message.services)) applyService(state, name, news);
+  for (const episode of message.episodes) state.episodes.set(episode.id, episode);
+  trimEpisodes(state);
+  state.facts = { malformed: message.malformed, hidden: message.services_hidden, messages: message.messages };
+}
+
+function applyService(state, name, news) {
+  const service = state.services.get(name) ?? { points: new Map(), now: null, sorted: null };
+  for (const point of news.points) service.points.set(point[0], point);
+  service.now = news.now;
+  const oldest = news.now.end - state.historyS * US;
+  for (const end of service.points.keys()) if (end <= oldest) service.points.delete(end);
+  service.sorted = null;
+  state.services.set(name, service);
+}
+
+function trimEpisodes(state) {
+  const spare = state.episodes.size - EPISODES_MAX;
+  if (spare <= 0) return;
+  const oldest = [...state.episodes.values()].sort((a, b) => a.onset - b.onset).slice(0, spare);
+  for (const episode of oldest) state.episodes.delete(episode.id);
+}
+
+/** A service's points by time. */
+export function points(service) {
+  service.sorted ??= [...service.points.values()].sort((a, b) => a[0] - b[0]);
+  return service.sorted;
+}
+
+export const names = (state) => [...state.services.keys()].sort();
+
+/** The services the charts draw: the chosen one, or the busiest of all. */
+export function drawn(state, chosen) {
+  if (chosen !== ALL) return state.services.has(chosen) ? [chosen] : [];
+  const all = names(state);
+  if (all.length <= LINES_MAX) return all;
+  const rate = (name) => value(points(state.services.get(name)).at(-1), state.fields, "rate") ?? -1;
+  return all.sort((a, b) => rate(b) - rate(a) || (a < b ? -1 : 1)).slice(0, LINES_MAX).sort();
+}
+
+export const value = (point, fields, name) => point?.[fields.get(name)] ?? null;
+
+/** Episodes of the chosen services, the newest first. */
+export function episodesOf(state, chosen) {
+  const wanted = [...state.episodes.values()].filter((e) => chosen === ALL || e.service === chosen);
+  return wanted.sort((a, b) => (b.end ?? b.detected) - (a.end ?? a.detected) || b.onset - a.onset || (a.id < b.id ? 1 : -1));
+}
+
+export const isOpen = (episode) => episode.end === null && !episode.superseded;
+
+/** The kinds of episode a service is in now. */
+export function openKinds(state, service) {
+  const kinds = new Set();
+  for (const episode of state.episodes.values()) if (episode.service === service && isOpen(episode)) kinds.add(episode.kind);
+  return ["burst", "pressure", "failure"].filter((kind) => kinds.has(kind));
+}
+
+/** The greatest rate of a burst so far: what was told at its onset is old while it lasts, so the rows count, too. */
+export function peakRate(state, burst) {
+  let peak = burst.peak_rate ?? 0;
+  if (!isOpen(burst)) return peak;
+  const service = state.services.get(burst.service);
+  for (const point of service ? points(service) : []) {
+    if (point[0] > burst.onset) peak = Math.max(peak, value(point, state.fields, "rate") ?? 0);
+  }
+  return peak;
+}
+
+/** The latest event time (us) anything is known of, null if nothing is. */
+export function horizon(state, services = names(state)) {
+  let latest = null;
+  for (const name of services) latest = Math.max(latest ?? 0, state.services.get(name).now.end);
+  for (const e of state.episodes.values()) {
+    if (services.includes(e.service)) latest = Math.max(latest ?? 0, e.end ?? e.detected);
+  }
+  return latest;
+}
+
+/**
+ * What the time axis spans, in seconds: up to `nowS` if the data is of now, else to where the data ends; back by
+ * `rangeS` (0: all there is), but not further than the data goes, so that a new run fills the picture.
+ */
+export function span(state, services, rangeS, nowS) {
+  const latest = horizon(state, services);
+  if (latest === null) return null;
+  const dataEnd = latest / US;
+  const to = Math.abs(nowS - dataEnd) < 60 ? Math.max(nowS, dataEnd) : dataEnd;
+  let first = to;
+  for (const name of services) first = Math.min(first, (points(state.services.get(name))[0]?.[0] ?? to * US) / US - 10);
+  const from = rangeS ? Math.max(to - rangeS, first) : first;
+  return { from: Math.min(from, to - 60), to };
+}
+
+/** Aligned columns for the charts: shared times (s), and per field a list of one column per service. Holes are null. */
+export function columns(state, services, fields, { from, to }) {
+  const ends = new Set();
+  for (const name of services) for (const point of points(state.services.get(name))) ends.add(point[0]);
+  let times = [...ends].sort((a, b) => a - b);
+  const first = times.findIndex((end) => end / US >= from);
+  // One point before the left edge, so that the line comes in from outside.
+  times = first < 0 ? [] : times.slice(Math.max(0, first - 1)).filter((end) => end / US <= to);
+  times = withHoles(times);
+  const column = (name, field) => {
+    const own = state.services.get(name).points;
+    return times.map((end) => value(own.get(end), state.fields, field));
+  };
+  return { times: times.map((end) => end / US), values: Object.fromEntries(fields.map((f) => [f, services.map((s) => column(s, f))])) };
+}
+
+/** Where rows are missing a line must not be drawn as if they were there: an empty time breaks it. */
+function withHoles(times) {
+  const out = [];
+  for (const end of times) {
+    const last = out.at(-1);
+    if (last !== undefined && end - last > 25 * US) out.push(last + 1);
+    out.push(end);
+  }
+  return out;
+}
