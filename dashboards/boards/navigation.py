@@ -55,4 +55,4 @@ def _to(uid: str, title: str, chosen: str) -> Json:
 
 def to_runbook(alert: str) -> Json:
     """Return a panel's link to the heading of ``alert``."""
-    return {"title": f"Runbook: {alert}", "url": LINKS.runbook(alert), "targetBlank": True}
+    return _link("link", f"Runbook: {alert}") | {"url": LINKS.runbook(alert), "icon": "doc", "targetBlank": True}
