@@ -1,6 +1,6 @@
 """States as samples: which value every metric has now. Pure; the clock and the states are arguments."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -158,6 +158,18 @@ def clock_samples(clocks: Iterable[tuple[str, Clock]]) -> Iterator[Sample]:
         yield from if_known("agent_clock_ahead_seconds", (agent,), max(0, -clock.delay_us) / 1e6)
         if clock.verdict is not Verdict.RECORDING:
             yield from if_known("agent_delay_seconds", (agent,), max(0, clock.delay_us) / 1e6)
+
+
+def agent_samples(newest: Mapping[str, int]) -> Iterator[Sample]:
+    """Return when each agent's newest message was appended; ``newest`` in us since the epoch."""
+    for agent, at in newest.items():
+        yield from if_known("agent_last_message_timestamp_seconds", (agent,), at / 1e6)
+
+
+def lag_samples(lags: Iterable[tuple[str, int, int]]) -> Iterator[Sample]:
+    """Return how many messages of a topic's partition are not applied yet."""
+    for topic, partition, lag in lags:
+        yield from if_known("source_lag_messages", (topic, str(partition)), lag)
 
 
 def partition_samples(partition: int, *, offset: int | None, kept: int, unsaved: int) -> Iterator[Sample]:

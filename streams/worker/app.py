@@ -18,7 +18,7 @@ from collector.schema.codec import MESSAGE_BYTES_MAX
 from collector.schema.topics import DEAD_LETTER, EPISODES, REQUESTS, RESOURCES, WINDOWS
 from streams.config import WorkerSettings
 from streams.worker.edge import Entry, Kafka
-from streams.worker.faust_consumer import StatefulTransport
+from streams.worker.faust_consumer import StatefulConsumer, StatefulTransport
 from streams.worker.faust_recovery import OrderedTables
 from streams.worker.flow import Flow
 from streams.worker.outbox import Parcel
@@ -54,6 +54,7 @@ class StreamWorker:
             commit=self._commit,
             rewind=self._rewind if guards.contiguity else None,
             errors=KafkaError,
+            end=self._end,
         )
         self.flow = Flow(settings.analysis, kafka, time.monotonic, services_max=settings.services_max)
         if guards.seek_first or guards.contiguity:
@@ -115,6 +116,10 @@ class StreamWorker:
     def _rewind(self, number: int, offset: int) -> None:
         self.app.consumer.rewind(TP(REQUESTS, number), offset)
 
+    def _end(self, topic: str, number: int) -> int | None:
+        consumer = self.app.consumer
+        return consumer.known_end(TP(topic, number)) if isinstance(consumer, StatefulConsumer) else None
+
     # -- ownership
 
     async def _on_recovered(self) -> None:
@@ -134,7 +139,7 @@ class StreamWorker:
             if tp.topic == REQUESTS:
                 self.flow.disown(tp.partition)
             elif tp.topic == RESOURCES:
-                self.flow.board.drop(tp.partition)
+                self.flow.disown_resources(tp.partition)
 
     # -- Positions, for the consumer
 

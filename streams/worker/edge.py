@@ -30,6 +30,7 @@ class Kafka:
         commit: commit next offsets by partition; may fail silently, it is a hint.
         rewind: read a partition again from an offset; None leaves holes as they are (see ``app.Guards``).
         errors: what ``write`` raises while Kafka is away.
+        end: where a partition (topic, number) ends as far as is known without asking; None if it is not.
     """
 
     send: Send
@@ -37,6 +38,7 @@ class Kafka:
     commit: Callable[[Mapping[int, int]], Awaitable[None]]
     rewind: Callable[[int, int], None] | None
     errors: type[Exception]
+    end: Callable[[str, int], int | None] = lambda _topic, _number: None
 
 
 def appended_at(message: Message) -> int | None:

@@ -9,11 +9,12 @@ shows it): it acks what it skips, it fills holes, it seeks while a partition is 
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
@@ -21,6 +22,7 @@ from faust.types import TP
 log = logging.getLogger(__name__)
 
 FETCH_WAIT_MS = 250
+END_OLD_S = 30.0
 
 
 class Positions(Protocol):
@@ -59,6 +61,16 @@ class PatientThread(AIOKafkaConsumerThread):  # type: ignore[misc]  # faust is u
 
         found: tuple[Mapping[TP, int], Mapping[TP, int]] = await self.call_thread(ask)
         return found
+
+    def known_end(self, tp: TP) -> int | None:
+        """Return where ``tp`` ends by the newest answer to a fetch, without asking; None if that is too old."""
+        consumer = self._consumer
+        try:
+            told_ms, end = consumer.last_poll_timestamp(tp), consumer.highwater(tp)
+        except (AssertionError, AttributeError, KeyError, IllegalStateError):
+            return None  # not there yet, or being taken away in the consumer's own thread
+        # aiokafka's stamps are wall clock
+        return end if told_ms is not None and time.time() - told_ms / 1000 < END_OLD_S else None
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         assigned = self.assignment()
@@ -136,6 +148,11 @@ class StatefulConsumer(Consumer):  # type: ignore[misc]  # same
         await self.seek_wait(targets)
         self._sought.update(targets)
         return targets
+
+    def known_end(self, tp: TP) -> int | None:
+        """See ``PatientThread``."""
+        end: int | None = self._thread.known_end(tp)
+        return end
 
     # -- move back on request
 

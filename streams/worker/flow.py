@@ -8,7 +8,7 @@ of the same log, and applying the log from there gives the same rows again.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import orjson
 
@@ -25,6 +25,7 @@ from streams.processors.service import ServiceState
 from streams.processors.settings import AnalysisSettings
 from streams.snapshot import BadSnapshot
 from streams.worker.edge import Kafka, Message, appended_at
+from streams.worker.heard import LastHeard
 from streams.worker.kit import ServiceKit
 from streams.worker.outbox import Outbox, Parcel
 from streams.worker.ownership import Admission, read_batch
@@ -47,7 +48,7 @@ class Flow:
         partitions: the partitions this worker owns.
         board: latest resource readings.
         tally: process counters.
-        clocks: what the log's own time says of the agents' clocks.
+        clocks: what the log's own time says of the agents' clocks; ``heard`` when each agent last spoke.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class Flow:
         self.board = ResourceBoard()
         self.tally = Tally()
         self.clocks = Clocks()
+        self.heard = LastHeard()
         self._kafka = kafka
         self._clock = clock
         self._outbox = Outbox(kafka.send)
         self._rounds = Rounds(self.partitions, self._outbox, kafka, self.tally, clock=clock)
         self._heard_s: dict[str, float] = {}  # by service; of owned partitions only
+        self._resources_next: dict[int, int] = {}  # next offset by partition, of those something was read of
         self._kit = ServiceKit(
             fresh=lambda name, joined: ServiceState(name, settings, joined=joined),
             restore=lambda body: ServiceState.restore(body, settings),
@@ -107,6 +110,8 @@ class Flow:
         if home in partition.services:  # never for a made-up key: what is remembered stays bounded
             self._heard_s[home] = self._clock()
         (agent, promised), at = partition.said, appended_at(message)
+        if agent and at is not None:
+            self.heard.hear((REQUESTS, message.partition), agent, at)
         if promised is not None and at is not None and (changed := self.clocks.hear(agent, promised, at)):
             level = logging.WARNING if changed.verdict == "ahead" else logging.INFO
             log.log(level, "agent=%s clock=%s least_delay_s=%.1f", agent, changed.verdict, changed.delay_us / 1e6)
@@ -114,9 +119,12 @@ class Flow:
     def on_resource(self, message: Message) -> None:
         """Take over a node's readings."""
         self.tally.messages[RESOURCES] += 1
+        self._resources_next[message.partition] = message.offset + 1
         try:
             batch = read_batch(message.key, message.value, {Kind.RESOURCE})
             self.board.apply(message.partition, batch, self._clock())
+            if (at := appended_at(message)) is not None:
+                self.heard.hear((RESOURCES, message.partition), batch.agent, at)
         except Exception as error:  # noqa: BLE001 - same
             self._reject(message, error)
 
@@ -166,6 +174,15 @@ class Flow:
         """
         return self._clock() - self._heard_s.get(service, float("-inf")) < SILENT_S
 
+    def lags(self) -> Iterator[tuple[str, int, int]]:
+        """Return topic, partition and the number of messages that Kafka holds and that are not applied, where known."""
+        wanted = [(REQUESTS, number, state.next_offset) for number, state in sorted(self.partitions.items())]
+        wanted += [(RESOURCES, number, offset) for number, offset in sorted(self._resources_next.items())]
+        for topic, number, offset in wanted:
+            end = self._kafka.end(topic, number)
+            if offset is not None and end is not None:
+                yield topic, number, max(0, end - offset)
+
     # -- snapshots
 
     async def snapshot(self) -> None:
@@ -196,7 +213,14 @@ class Flow:
         if (state := self.partitions.pop(number, None)) is not None:
             for name in state.services:
                 self._heard_s.pop(name, None)
+            self.heard.drop((REQUESTS, number))
             log.info("partition=%d owned=false", number)
+
+    def disown_resources(self, number: int) -> None:
+        """Forget the nodes of a partition another worker may own from now on."""
+        self.board.drop(number)
+        self.heard.drop((RESOURCES, number))
+        self._resources_next.pop(number, None)
 
     def log_resumes_at(self, number: int, offset: int) -> None:
         """Take note that the log holds nothing before ``offset``; what was still needed is counted as lost."""

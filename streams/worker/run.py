@@ -20,7 +20,9 @@ from streams.export.http import MetricsServer
 from streams.export.prometheus import Page
 from streams.export.samples import (
     Sample,
+    agent_samples,
     clock_samples,
+    lag_samples,
     partition_samples,
     resource_samples,
     series_of,
@@ -62,6 +64,8 @@ def _all_but_windows(flow: Flow, now_s: float, release: str) -> Iterator[Sample]
     yield from resource_samples(flow.board.readings(now_s))
     yield from device_samples(flow.board.device_exhaustions(now_s))
     yield from clock_samples(flow.clocks.heard())
+    yield from agent_samples(flow.heard.newest())
+    yield from lag_samples(flow.lags())
     for number, owned in sorted(flow.partitions.items()):
         kept, unsaved = len(owned.services), owned.waiting
         yield from partition_samples(number, offset=owned.durable_offset, kept=kept, unsaved=unsaved)

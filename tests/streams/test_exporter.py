@@ -12,12 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from collector.schema.codec import decode
 from collector.schema.events import Resource
-from streams.export.catalogue import CATALOGUE, GROUPS, LABELS, PRESSURE, SCALING, MetricType
+from streams.export.catalogue import CAPTURE, CATALOGUE, GROUPS, LABELS, PRESSURE, SCALING, MetricType
 from streams.export.markdown import metrics_markdown
 from streams.export.prometheus import Page
 from streams.export.samples import (
     Sample,
+    agent_samples,
     clock_samples,
+    lag_samples,
     partition_samples,
     resource_samples,
     series_of,
@@ -65,6 +67,8 @@ def everything(state: ServiceState) -> list[Sample]:
         *window_samples([state], 1000),
         *resource_samples(readings),
         *clock_samples(clocks.heard()),
+        *agent_samples({"a": 5_250_000, "silent": 1_000_000}),
+        *lag_samples([("llm.requests", 0, 3), ("llm.resources", 1, 0)]),
         *partition_samples(0, offset=41, kept=2, unsaved=1),
         *partition_samples(1, offset=None, kept=0, unsaved=0),
         *worker_samples(tally, 2, "0"),
@@ -108,7 +112,7 @@ def test_an_undeclared_sample_is_an_error_not_a_silent_metric():
 def test_every_declared_metric_of_a_busy_worker_is_on_the_page():
     names = {sample.name for sample in everything(service())}
     # What needs a GPU's utilisation, an engine's queue, first tokens, or seconds that do not resemble their
-    # neighbours is not in this state; engines under pressure and the demand on them have a test of their own.
+    # neighbours is not in this state; engines under pressure, the demand on them and captures have tests of their own.
     absent = {
         "attributed_failures_total",
         "gpu_memory_exhaustion_seconds",
@@ -123,7 +127,7 @@ def test_every_declared_metric_of_a_busy_worker_is_on_the_page():
         "time_to_first_token_quantile_seconds",
         "time_per_output_token_quantile_seconds",
     }
-    elsewhere = {metric.name for metric in (*PRESSURE, *SCALING)}
+    elsewhere = {metric.name for metric in (*PRESSURE, *SCALING, *CAPTURE)}
     assert CATALOGUE.keys() - names <= {f"burstwatch_{name}" for name in absent} | elsewhere
 
 
