@@ -1,0 +1,401 @@
+"""Every alert in three acts (see ``promtool``), and what must not sound although it looks like it."""
+
+from tests.support.promtool import Case, Clock, Counter, Gauge, Silence, always, steadily
+
+CHAT = {"service": "chat"}
+ENGINE = {"service": "chat", "node": "n1", "engine": "e0"}
+GPU = {"node": "n1", "gpu": "0", "mig": ""}
+SCRAPED = {"job": "burstwatch-worker", "instance": "w1:9464"}
+CAPTURE = {"job": "burstwatch-capture", "instance": "c1:9465"}
+MINUTE, HOUR = 4, 240  # in steps of 15 s
+
+
+def series(metric: str, labels: dict[str, str] | None = None, **more: str) -> str:
+    inside = ",".join(f'{key}="{value}"' for key, value in {**(labels or {}), **more}.items())
+    return (
+        f"{metric}{{{inside}}}"
+        if metric in {"up", "scrape_samples_post_metric_relabeling"}
+        else (f"burstwatch_{metric}{{{inside}}}")
+    )
+
+
+def total(metric: str, window: str) -> str:
+    return series(metric, CHAT, model="all", log_type="all", window=window)
+
+
+def ended(outcome: str) -> str:
+    return series("completions_total", CHAT, model="m", log_type="API log", outcome=outcome)
+
+
+def traffic(step_s: int, ratio: float, under: float, rate: float = 10.0) -> dict:
+    """Requests that end, ``ratio`` of them failed in trouble, and the budget of 1 %."""
+    all_of_them = rate * step_s
+    return {
+        ended("ok"): Counter(all_of_them, all_of_them * (1 - ratio), all_of_them * (1 - under)),
+        ended("failed"): Counter(0, all_of_them * ratio, all_of_them * under),
+        series("failures_total", CHAT, model="m", log_type="API log", reason="overloaded"): Counter(
+            0, all_of_them * ratio, all_of_them * under
+        ),
+        series("failure_budget_ratio", CHAT): always(0.01),
+    }
+
+
+def bursty(cv: Gauge, upper: Gauge, rate: float = 0.26, covered: float = 1200) -> dict:
+    return {
+        total("interarrival_cv", "20m"): cv,
+        total("gamma_shape_upper", "20m"): upper,
+        total("request_rate", "20m"): always(rate),
+        total("window_covered_seconds", "20m"): always(covered),
+    }
+
+
+SERVICES = [
+    Case(
+        "LLMBurstActive",
+        {series("burst_active", CHAT): Gauge(0, 1, 0), series("burst_rate", CHAT): Gauge(5, 42, 42)},
+        CHAT,
+        summary="A burst of requests to chat: 42 requests/s",
+    ),
+    Case(
+        "LLMTrafficBursty",
+        bursty(Gauge(1, 1.55, 1.45), Gauge(1.1, 0.5, 0.5)),
+        CHAT,
+        steps=(20, HOUR, HOUR),
+        why="by its CV",
+        summary="Traffic of chat stays bursty: CV of gaps 1.55 over 20 min",
+    ),
+    Case(
+        "LLMTrafficBursty",
+        bursty(Gauge(1, 1.8, 1.8), Gauge(1.1, 0.95, 1.05)),
+        CHAT,
+        steps=(20, HOUR, HOUR),
+        why="and not by chance",
+    ),
+    Case(
+        "LLMFailureEpisode",
+        {
+            series("failure_active", CHAT): Gauge(0, 1, 0),
+            series("failure_burn_rate", CHAT, window="1m"): Gauge(0, 12.5, 12.5),
+            series("failure_burn_rate", CHAT, window="1h"): Gauge(0, 2, 2),
+        },
+        CHAT,
+        summary="Requests to chat fail, up to 12.5 times what its budget allows",
+    ),
+    Case(
+        "LLMFailureBudgetBurnsFast",
+        traffic(60, 0.148, 0.14),
+        CHAT,
+        steps=(360, 65, 120),
+        step_s=60,
+        why="in an hour",
+    ),
+    Case(
+        "LLMFailureBudgetBurnsFast",
+        traffic(60, 0.062, 0.058),
+        CHAT,
+        steps=(20, 400, 120),
+        step_s=60,
+        why="in six hours",
+    ),
+    Case(
+        "LLMFailureBudgetBurnsFast",
+        traffic(60, 10.3 / 50, 9.7 / 50, rate=50 / 3600),
+        CHAT,
+        steps=(360, 65, 120),
+        step_s=60,
+        why="by ten failures at least",
+    ),
+    Case("LLMFailureBudgetBurns", traffic(300, 0.0104, 0.0098), CHAT, steps=(2, 1200, 288), step_s=300),
+]
+
+MEMORY = [
+    Case(
+        "LLMBurstExhaustsKVCache",
+        {
+            series("burst_active", CHAT): always(1),
+            series("burst_kv_exhaustion_seconds", CHAT, bound="estimate"): Gauge(None, 57, 63),
+            series("pressure_active", CHAT): always(0),
+        },
+        CHAT,
+        why="soon",
+        summary="A burst fills the KV cache of chat in 57s",
+    ),
+    Case(
+        "LLMBurstExhaustsKVCache",
+        {series("burst_active", CHAT): Gauge(0, 1, 0), series("pressure_active", CHAT): always(2)},
+        CHAT,
+        why="already",
+        summary="A burst fills the KV cache of chat in 0s",
+    ),
+    Case(
+        "LLMMemoryPressure",
+        {series("pressure_active", CHAT): Gauge(0, 1, 0)},
+        CHAT,
+        summary="1 engines of chat run, or will run, out of KV cache",
+    ),
+    Case(
+        "LLMKVCacheNearlyFull",
+        {
+            series("kv_cache_usage_ratio", ENGINE): Gauge(0.5, 0.97, 0.93),
+            series("engine_requests_waiting", ENGINE): always(1),
+        },
+        ENGINE,
+        why="while requests wait",
+        summary="The KV cache of e0 on n1 is 97% full, and requests wait",
+    ),
+    Case(
+        "LLMKVCacheNearlyFull",
+        {
+            series("kv_cache_usage_ratio", ENGINE): always(0.99),
+            series("engine_requests_waiting", ENGINE): always(0),
+            series("engine_preemption_rate", ENGINE): Gauge(0, 0.05, 0),
+        },
+        ENGINE,
+        why="while requests are preempted",
+    ),
+    Case("LLMPreemptionStorm", {series("engine_preemption_rate", ENGINE): Gauge(0, 0.21, 0.19)}, ENGINE),
+    Case(
+        "LLMGPUMemoryNearlyFull",
+        {
+            series("gpu_memory_bytes", GPU, state="used"): Gauge(60e9, 79e9, 76e9),
+            series("gpu_memory_bytes", GPU, state="total"): always(80e9),
+        },
+        {"node": "n1", "gpu": "0"},
+        summary="Memory of GPU 0 on n1 is 98.75% used",
+    ),
+    Case(
+        "LLMGPUMemoryExhaustion",
+        {
+            series("gpu_memory_bytes", GPU, state="used"): always(73e9),
+            series("gpu_memory_bytes", GPU, state="total"): always(80e9),
+            series("gpu_memory_exhaustion_seconds", GPU, bound="estimate"): Gauge(None, 58, 62),
+        },
+        {"node": "n1", "gpu": "0"},
+        why="soon",
+        summary="Memory of GPU 0 on n1 is used up in 58s",
+    ),
+    Case(
+        "LLMGPUMemoryExhaustion",
+        {
+            series("gpu_memory_bytes", GPU, state="used"): Gauge(40e9, 73e9, 71e9),
+            series("gpu_memory_bytes", GPU, state="total"): always(80e9),
+            series("gpu_memory_exhaustion_seconds", GPU, bound="estimate"): always(20),
+        },
+        {"node": "n1", "gpu": "0"},
+        why="once its weights are loaded",
+    ),
+]
+
+WORKERS = [
+    Case(
+        "BurstwatchWorkerAbsent",
+        {series("partitions_owned", SCRAPED): Gauge(8, None, 0)},
+        summary="No worker is scraped: nothing is measured",
+    ),
+    Case(
+        "BurstwatchTargetDown",
+        {series("up", SCRAPED): Gauge(1, 0, 1)},
+        SCRAPED,
+        summary="w1:9464 of burstwatch-worker cannot be scraped",
+    ),
+    Case(
+        "BurstwatchTargetDown",
+        {series("up", CAPTURE, job="llm/burstwatch-capture"): Gauge(1, 0, 1)},
+        {**CAPTURE, "job": "llm/burstwatch-capture"},
+        why="as an operator names it",
+    ),
+    Case(
+        "BurstwatchWorkerStale",
+        {
+            series("messages_total", SCRAPED, topic="llm.requests"): Counter(75, 0, 0.2),
+            series("partitions_owned", SCRAPED): always(8),
+        },
+        why="reads nothing",
+        steps=(20, 60, 100),
+        summary="The workers read nothing: 0 messages/s in 5 min",
+    ),
+    Case("BurstwatchWorkerStale", {series("partitions_owned", SCRAPED): Gauge(8, 0, 1)}, why="has no partitions"),
+    Case(
+        "BurstwatchWorkerLags",
+        {series("source_lag_messages", SCRAPED, topic="llm.requests", partition="0"): Gauge(3, 1040, 960)},
+        {"topic": "llm.requests"},
+        steps=(60, 38, 100),
+        summary="Workers are 1.04k messages behind on llm.requests, and fall further back",
+    ),
+    Case(
+        "BurstwatchProcessorErrors",
+        {
+            series("processor_errors_total", SCRAPED, error="KeyError"): Counter(None, 1, None),
+            series("partitions_owned", SCRAPED): always(8),
+        },
+        {"error": "KeyError"},
+    ),
+    Case(
+        "BurstwatchMessagesLost",
+        {series("lost_messages_total", SCRAPED): Counter(0, 5, 0)},
+        SCRAPED,
+        steps=(20, 40, 150),
+    ),
+    Case("BurstwatchResultsUndelivered", {series("undelivered_results_total", SCRAPED): Counter(0, 1, 0)}, SCRAPED),
+]
+
+TELEMETRY = [
+    Case(
+        "BurstwatchDeadLetters",
+        {
+            series("dead_letters_total", SCRAPED, topic="llm.requests", reason="json"): Counter(None, 1, None),
+            series("partitions_owned", SCRAPED): always(8),
+        },
+        {"topic": "llm.requests", "reason": "json"},
+        steps=(60, 1, 120),
+        why="even a single one",
+        summary="1 messages on llm.requests could not be read (json)",
+    ),
+    Case(
+        "BurstwatchDeadLetters",
+        {series("dead_letters_total", SCRAPED, topic="llm.requests", reason="json"): Counter(0, 3, 0)},
+        {"topic": "llm.requests", "reason": "json"},
+        why="again",
+    ),
+    Case("BurstwatchEventsLost", {series("missing_messages", CHAT): Gauge(0, 1, 0)}, CHAT),
+    Case("BurstwatchAgentDrops", {series("agent_dropped_events", CHAT): Counter(0, 10, 0)}, CHAT),
+    Case(
+        "BurstwatchAgentClockAhead",
+        {series("agent_clock_ahead_seconds", {"agent": "a1"}): Gauge(0, 2.05, 1.95)},
+        {"agent": "a1"},
+        summary="The clock of agent a1 is 2.05s ahead",
+    ),
+    Case(
+        "BurstwatchAgentSilent",
+        {series("agent_last_message_timestamp_seconds", {"agent": "a1"}): Clock(0, 62, 58)},
+        {"agent": "a1"},
+        summary="Agent a1 has been silent for 1m 2s",
+    ),
+]
+
+CAPTURED = [
+    Case(
+        "BurstwatchCaptureIncomplete",
+        {
+            series("capture_lost_messages_total", CAPTURE, partition="3"): Counter(None, 100, None),
+            series("up", CAPTURE): always(1),
+        },
+        CAPTURE,
+        steps=(80, 1, 150),
+        why="by what is lost",
+        summary="The trace of c1:9465 has holes: 100 messages in 15 min",
+    ),
+    Case(
+        "BurstwatchCaptureIncomplete",
+        {series("capture_unreadable_messages_total", CAPTURE): Counter(0, 2, 0)},
+        CAPTURE,
+        steps=(20, 40, 150),
+        why="by what is unreadable",
+    ),
+    Case(
+        "BurstwatchCaptureWriteFailures", {series("capture_write_failures_total", CAPTURE): Counter(0, 1, 0)}, CAPTURE
+    ),
+    Case(
+        "BurstwatchCaptureLags",
+        {series("capture_lag_messages", CAPTURE, partition="0"): Gauge(3, 1040, 960)},
+        CAPTURE,
+        steps=(60, 38, 100),
+    ),
+    Case(
+        "BurstwatchCaptureDiskLow",
+        {series("capture_disk_free_bytes", CAPTURE): Gauge(1.2 * 2**30, 1.04 * 10**9, 1.11 * 10**9)},
+        CAPTURE,
+        steps=(HOUR, 80, HOUR),
+        why="at once",
+    ),
+]
+
+BUDGETS = [
+    Case(
+        "BurstwatchCardinalityBudget",
+        {series("arrivals_total", service="other-3", model="m", log_type="API log"): Counter(0, 15, 0)},
+        {"service": "other-3"},
+        steps=(60, 80, 120),
+        why="of services",
+        summary='1 requests/s of other-3 are told apart only as "other"',
+    ),
+    Case(
+        "BurstwatchCardinalityBudget",
+        {series("arrivals_total", CHAT, model="other", log_type="other"): Counter(0, 15, 0)},
+        CHAT,
+        steps=(60, 80, 120),
+        why="of models",
+    ),
+    Case(
+        "BurstwatchServicesWithheld",
+        {series("services_withheld", SCRAPED): Gauge(0, 1, 0)},
+        SCRAPED,
+        steps=(20, 60, 100),
+    ),
+    Case("BurstwatchReadingsIgnored", {series("readings_ignored_total", CHAT): Counter(0, 4, 0)}, CHAT),
+    Case(
+        "BurstwatchScrapeNearLimit",
+        {series("scrape_samples_post_metric_relabeling", SCRAPED): Gauge(5000, 41000, 39000)},
+        SCRAPED,
+        steps=(20, 60, 100),
+    ),
+]
+
+CASES = [*SERVICES, *MEMORY, *WORKERS, *TELEMETRY, *CAPTURED, *BUDGETS]
+
+SILENCES = [
+    Silence("LLMTrafficBursty", "of too few requests", bursty(always(3), always(0.3), rate=0.24), HOUR),
+    Silence("LLMTrafficBursty", "of a service known for too short", bursty(always(3), always(0.3), covered=1190), HOUR),
+    Silence("LLMFailureBudgetBurnsFast", "where hardly anything ends", traffic(60, 1, 1, rate=9 / 21_600), 400, 60),
+    Silence("LLMFailureBudgetBurns", "where hardly anything ends", traffic(300, 1, 1, rate=9 / 260_000), 900, 300),
+    Silence("LLMFailureBudgetBurnsFast", "where nothing ends", traffic(60, 1, 1, rate=0), 100, 60),
+    Silence(
+        "LLMKVCacheNearlyFull",
+        "of an engine that is full and well",
+        {series("kv_cache_usage_ratio", ENGINE): always(1), series("engine_requests_waiting", ENGINE): always(0)},
+    ),
+    Silence(
+        "LLMBurstExhaustsKVCache",
+        "without a burst",
+        {
+            series("burst_active", CHAT): always(0),
+            series("pressure_active", CHAT): always(3),
+            series("burst_kv_exhaustion_seconds", CHAT, bound="estimate"): always(5),
+        },
+    ),
+    Silence(
+        "LLMBurstExhaustsKVCache",
+        "in a burst the cache has room for",
+        {series("burst_active", CHAT): always(1), series("pressure_active", CHAT): always(0)},
+    ),
+    Silence(
+        "BurstwatchWorkerLags",
+        "of a backlog that is being worked off",
+        {series("source_lag_messages", SCRAPED, topic="llm.requests", partition="0"): steadily(-100)},
+    ),
+    Silence(
+        "BurstwatchAgentSilent",
+        "where the worker is behind",
+        {
+            series("agent_last_message_timestamp_seconds", {"agent": "a1"}): always(0),
+            series("source_lag_messages", SCRAPED, topic="llm.requests", partition="0"): always(1040),
+        },
+    ),
+    Silence("BurstwatchWorkerAbsent", "where one of two is left", {series("partitions_owned", SCRAPED): always(8)}),
+    Silence("BurstwatchTargetDown", "of somebody else's job", {series("up", job="node", instance="x"): always(0)}),
+    Silence(
+        "BurstwatchCaptureDiskLow",
+        "that lasts for five hours",
+        {series("capture_disk_free_bytes", CAPTURE): Gauge(None, 9e9, None)},
+    ),
+    Silence(
+        "BurstwatchCardinalityBudget",
+        "where all have a name",
+        {series("arrivals_total", service="other", model="others", log_type="API log"): steadily(100)},
+    ),
+    Silence(
+        "BurstwatchWorkerStale",
+        "that has just started and has read nothing yet",
+        {series("partitions_owned", SCRAPED): always(8)},
+    ),
+]
