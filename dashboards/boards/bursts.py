@@ -31,7 +31,7 @@ EPISODES = Row(
             words=steps.BURST_WORDS,
             width=24,
             height=5,
-            alert="LLMBurstActive",
+            alerts=["LLMBurstActive"],
         ),
         TimeSeries(
             id=102,
@@ -135,6 +135,7 @@ CLASSES = Row(
             what="Coefficient of variation of the gaps over 20 minutes, by model and log type.",
             normal="1 is Poisson.",
             act="a bursty class among calm ones can be limited or scheduled on its own.",
+            steps=steps.CV,
             empty=_FEW,
             queries=[
                 Query(
@@ -152,6 +153,7 @@ CLASSES = Row(
             what="Shape alpha over 20 minutes, by model and log type: the paper's table, live.",
             normal="1 is Poisson, less is bursty. The paper found conversations burstier than API calls.",
             act="use these shapes to generate load per class.",
+            steps=steps.POISSON,
             empty=_FEW,
             queries=[
                 Query(

@@ -1,5 +1,6 @@
 """Every measure of burstiness in the window, beside each other."""
 
+from dashboards.boards import steps
 from dashboards.boards.grid import Row
 from dashboards.boards.over_time import TimeSeries
 from dashboards.boards.queries import Query, windowed
@@ -28,8 +29,10 @@ MEASURES = Row(
             id=202,
             title="CV of the gaps",
             what="Coefficient of variation of the gaps between arrivals.",
-            normal="1 is Poisson traffic, 0 a clock.",
-            act="above 1 requests come in clusters: capacity for the mean rate is not enough.",
+            normal="about 1 (the line): Poisson traffic. 0 is a clock.",
+            act="above 1.5 over 20 min an alert tells it: capacity for the mean rate is not enough.",
+            alerts=["LLMTrafficBursty"],
+            steps=steps.CV,
             empty=_FEW,
             queries=[Query(expr=windowed("interarrival_cv"), legend="{{service}}")],
             unit="none",
@@ -42,6 +45,7 @@ MEASURES = Row(
             what="Shape alpha of the Gamma distribution fitted to the gaps, as in the BurstGPT paper.",
             normal="about 1 is Poisson.",
             act="below 1, upper bound included: certainly bursty. Far bounds mean few gaps, not calm.",
+            steps=steps.POISSON,
             empty=_FEW,
             queries=[
                 Query(expr=windowed("gamma_shape"), legend="{{service}}"),
@@ -58,6 +62,7 @@ MEASURES = Row(
             what="Variance over mean of the arrivals counted in bins of 0.1, 1 and 10 s; bounds are of the 1-s bins.",
             normal="1 is Poisson at every scale.",
             act="growing with the scale: bursts last for seconds. Compare with the Allan factor before blaming bursts.",
+            steps=steps.POISSON,
             empty=_FEW_BINS,
             queries=[
                 Query(expr=windowed("dispersion_index", _BY_SCALE), legend="{{service}} {{scale}}"),
@@ -81,6 +86,7 @@ MEASURES = Row(
             what="How much neighbouring bins of 0.1, 1 and 10 s differ.",
             normal="1 is Poisson, and stays so if the rate only drifts.",
             act="far below the dispersion at the same scale: the rate drifts, that is no burst.",
+            steps=steps.POISSON,
             empty=_FEW_BINS,
             queries=[Query(expr=windowed("allan_factor", _BY_SCALE), legend="{{service}} {{scale}}")],
             unit="none",

@@ -32,7 +32,7 @@ NOW = Row(
             words=steps.FAILURE_WORDS,
             width=16,
             height=6,
-            alert="LLMFailureEpisode",
+            alerts=["LLMFailureEpisode"],
         ),
         Stat(
             id=102,
@@ -145,7 +145,7 @@ BUDGET = Row(
             unit="none",
             least=0,
             steps=steps.BURN,
-            alert="LLMFailureBudgetBurnsFast",
+            alerts=["LLMFailureBudgetBurnsFast"],
         ),
         TimeSeries(
             id=302,
@@ -153,6 +153,7 @@ BUDGET = Row(
             what="The same from the worker, exact over late events, in the window chosen above.",
             normal="below 1.",
             act="short windows of few requests jump; read them with the bounds above.",
+            alerts=["LLMFailureBudgetBurns"],
             empty=_NO_ENDED,
             queries=[
                 Query(expr=newest("failure_burn_rate", where=f'{SERVICE}, window="$window"'), legend="{{service}}")

@@ -27,6 +27,7 @@ NOW = Row(
             what="When engines of a service ran, or were about to run, out of KV cache.",
             normal="enough throughout.",
             act="see below which engine, and whether a burst is the cause (orange marks).",
+            alerts=["LLMMemoryPressure"],
             empty=_NO_ENGINE,
             queries=[Query(expr=f"{newest('pressure_active')} > bool 0", legend="{{service}}")],
             unit="none",
@@ -49,7 +50,7 @@ NOW = Row(
             steps=steps.KV,
             width=10,
             height=7,
-            alert="LLMKVCacheNearlyFull",
+            alerts=["LLMKVCacheNearlyFull"],
         ),
     ],
 )
@@ -106,6 +107,7 @@ KV = Row(
             what="The same time, of the service's engine that is full first, only while a burst is on.",
             normal="absent: no burst, or the caches keep up.",
             act="seconds: this burst will make requests fail.",
+            alerts=["LLMBurstExhaustsKVCache"],
             empty="no burst that fills a cache",
             queries=[
                 Query(expr=newest("burst_kv_exhaustion_seconds", ("service", "bound")), legend="{{service}} {{bound}}")
@@ -156,6 +158,8 @@ QUEUES = Row(
             what="Requests preempted per second: over the last minute (event time), and from the engine's own counter.",
             normal="0.",
             act="every preemption does work twice: lower the engine's concurrency or context length.",
+            alerts=["LLMPreemptionStorm"],
+            steps=steps.PREEMPTIONS,
             empty=_NO_ENGINE,
             queries=[
                 Query(expr=newest("engine_preemption_rate", _ENGINE, _ON_NODES), legend=_NAMED),

@@ -10,15 +10,28 @@ from typing import ClassVar
 from dashboards.boards.panels import Panel, mappings, thresholds
 from dashboards.boards.queries import Json, ref
 
+# Nothing known is neither good nor bad; without this Grafana gives it the colour of the lowest values.
+_UNKNOWN = "#7b8087"
 _LAST: Json = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stat(Panel):
+class Number(Panel):
+    """What numbers and bars have in common."""
+
+    instant: ClassVar[bool] = True
+
+    def mappings(self) -> list[Json]:
+        """Return the words of values, and how it looks that there is none."""
+        result = {"text": self.empty, "color": _UNKNOWN, "index": len(self.words)}
+        return [*mappings(self.words), {"type": "special", "options": {"match": "null", "result": result}}]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stat(Number):
     """One number, or one for each series; ``named`` shows whose it is."""
 
     kind: ClassVar[str] = "stat"
-    instant: ClassVar[bool] = True
 
     width: int = 4
     height: int = 4
@@ -43,11 +56,10 @@ class Stat(Panel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BarGauge(Panel):
+class BarGauge(Number):
     """One bar for each series."""
 
     kind: ClassVar[str] = "bargauge"
-    instant: ClassVar[bool] = True
 
     def options(self) -> Json:
         """Return horizontal bars: names of engines and models are long."""

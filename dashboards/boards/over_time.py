@@ -7,6 +7,7 @@ from dashboards.boards.panels import Panel, of_query
 from dashboards.boards.queries import Json, Query
 
 _LEGEND: Json = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
+_SOFT_ENDS = {"percentunit": 0.05, "s": 0.01}
 _BARS: Json = {"custom__drawStyle": "bars", "custom__fillOpacity": 60, "custom__lineWidth": 0}
 _ROLES: dict[str, Json] = {
     "line": {},
@@ -63,7 +64,7 @@ class TimeSeries(Panel):
         """Return how high an axis reaches at least: one of zeros alone would reach to 100, as if that were near."""
         if self.least != 0 or self.most is not None:
             return {}
-        return {"axisSoftMax": 0.05 if self.unit == "percentunit" else 1}
+        return {"axisSoftMax": _SOFT_ENDS.get(self.unit, 1)}
 
     def options(self) -> Json:
         """Return legend and tooltip: all lines at once, the greatest first."""
@@ -97,7 +98,7 @@ class StateTimeline(Panel):
     def custom(self) -> Json:
         """Return how states are drawn. Gaps stay gaps."""
         hidden = {"legend": False, "tooltip": False, "viz": False}
-        return {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False, "insertNulls": False, "hideFrom": hidden}
+        return {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False, "hideFrom": hidden}
 
     def options(self) -> Json:
         """Return one block for as long as a state lasts, with its word in it."""

@@ -30,7 +30,7 @@ NOW = Row(
             words=((0, "none", "green"),),
             steps=steps.NONE_IS_CALM,
             links=[to_board(BURSTS, "Bursts")],
-            alert="LLMBurstActive",
+            alerts=["LLMBurstActive"],
         ),
         Stat(
             id=102,
@@ -44,7 +44,7 @@ NOW = Row(
             words=((0, "none", "green"),),
             steps=steps.NONE_IS_GOOD,
             links=[to_board(FAILURES, "Failures")],
-            alert="LLMFailureEpisode",
+            alerts=["LLMFailureEpisode"],
         ),
         Stat(
             id=103,
@@ -52,6 +52,7 @@ NOW = Row(
             what="How many of the chosen services have engines that run, or will run, out of KV cache.",
             normal="none. No engine's readings: no value at all.",
             act="click through to Memory: which engine, how long it lasts, how many replicas would do.",
+            alerts=["LLMMemoryPressure"],
             empty="no engine readings",
             queries=[Query(expr=f"sum({newest('pressure_active')} > bool 0)")],
             unit="none",
@@ -77,7 +78,7 @@ NOW = Row(
             named=True,
             steps=steps.BURN,
             links=[to_board(FAILURES, "Failures", of_service=True)],
-            alert="LLMFailureBudgetBurnsFast",
+            alerts=["LLMFailureBudgetBurnsFast"],
         ),
         Stat(
             id=105,
@@ -97,7 +98,7 @@ NOW = Row(
             named=True,
             steps=steps.KV,
             links=[to_board(MEMORY, "Memory", of_service=True)],
-            alert="LLMKVCacheNearlyFull",
+            alerts=["LLMKVCacheNearlyFull"],
         ),
         Stat(
             id=106,
@@ -105,6 +106,7 @@ NOW = Row(
             what="Lower 95 % bound of the time until the first engine's KV cache is full, if it grows on as it does.",
             normal="no value: no cache clearly grows (or no engine is read, see the panel beside).",
             act="minutes or less: shed load or add capacity now, the Memory board names the engine.",
+            alerts=["LLMBurstExhaustsKVCache"],
             empty="none in sight",
             queries=[
                 Query(expr=f"""min({newest("kv_exhaustion_seconds", where=f'{SERVICE}, bound="lower"')})"""),
@@ -136,11 +138,11 @@ NOW = Row(
             words=((0, "none", "green"),),
             steps=steps.NONE_IS_CALM,
             links=[to_board(PIPELINE, "Pipeline health")],
-            alert="BurstwatchEventsLost",
+            alerts=["BurstwatchEventsLost"],
         ),
         Stat(
             id=109,
-            title="Requests",
+            title="Requests per second",
             what="Requests submitted per second, all chosen services together.",
             normal="what your services usually get; not judged.",
             act="compare with the baseline below, and with Traffic.",
@@ -151,7 +153,7 @@ NOW = Row(
         ),
         Stat(
             id=110,
-            title="Tokens",
+            title="Tokens per second",
             what="Request and response tokens of ended requests per second.",
             normal="what your services usually get; not judged.",
             act="more tokens at the same request rate means longer prompts or answers: see Traffic.",

@@ -14,7 +14,7 @@ from dashboards.boards.queries import DATASOURCE, Json, Query, ref, target
 Board = Json
 Steps = Sequence[tuple[float | None, str]]
 
-_METRIC = re.compile(r"[\w:]*burstwatch_\w+(?::\w+)?|\bALERTS\b|\bup\b(?=\{)")
+_METRIC = re.compile(r"[\w:]*burstwatch_\w+(?::\w+)?|\bscrape_samples_\w+|\bALERTS\b|\bup\b(?=\{)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Panel:
         steps: thresholds (from this value on, colour), the first from None; none: no judgement.
         words: (value, text, colour) for values that are states.
         least, most: ends of the axis or bar; ``decimals`` that are shown.
-        links: where a value leads to. ``alert``: whose heading in the runbook the panel leads to.
+        links: where a value leads to. ``alerts``: whose headings in the runbook the panel leads to.
     """
 
     kind: ClassVar[str]
@@ -53,7 +53,7 @@ class Panel:
     most: float | None = None
     decimals: int | None = None
     links: Sequence[Json] = ()
-    alert: str = ""
+    alerts: Sequence[str] = ()
 
     def json(self) -> Json:
         """Return the panel without its place."""
@@ -69,8 +69,8 @@ class Panel:
                 target(query, index, shape=self.shape, instant=self.instant) for index, query in enumerate(self.queries)
             ],
         }
-        if self.alert:
-            found["links"] = [to_runbook(self.alert)]
+        if self.alerts:
+            found["links"] = [to_runbook(alert) for alert in self.alerts]
         return found | self.extra()
 
     def custom(self) -> Json:
@@ -89,6 +89,10 @@ class Panel:
         """Return further keys of the panel itself."""
         return {}
 
+    def mappings(self) -> list[Json]:
+        """Return the words and colours of values that are states."""
+        return mappings(self.words)
+
     def colour(self) -> Json:
         """Return how values get their colour: from thresholds where the panel judges."""
         return {"mode": "thresholds" if self.steps else "palette-classic"}
@@ -105,7 +109,7 @@ class Panel:
             "noValue": self.empty,
             "color": self.colour(),
             "custom": self.custom(),
-            "mappings": mappings(self.words),
+            "mappings": self.mappings(),
             "thresholds": thresholds(self.steps),
         }
         optional = {"min": self.least, "max": self.most, "decimals": self.decimals}

@@ -9,10 +9,10 @@ from dashboards.boards.over_time import StateTimeline, TimeSeries
 from dashboards.boards.panels import Board
 from dashboards.boards.pipeline_agents import AGENTS, LOSSES
 from dashboards.boards.pipeline_workers import CAPTURE, WORKERS
-from dashboards.boards.queries import Query, newest, rated, selector
+from dashboards.boards.queries import Query, newest, rated, risen
+from dashboards.rules.worker import JOBS
 
 _OURS = 'alertname=~"(LLM|Burstwatch).+"'
-_JOBS = 'job=~"burstwatch-.+"'
 _NO_WORKER = "no worker is scraped"
 _PARTITION = ("topic", "partition")
 
@@ -27,11 +27,11 @@ NOW = Row(
             normal="none.",
             act="start it, or look why its --metrics-host cannot be reached; see the runbook.",
             empty="no burstwatch- jobs",
-            queries=[Query(expr=f"sum(1 - up{{{_JOBS}}})")],
+            queries=[Query(expr=f"sum(1 - up{{{JOBS}}})")],
             unit="none",
             words=((0, "none", "green"),),
             steps=steps.NONE_IS_GOOD,
-            alert="BurstwatchWorkerAbsent",
+            alerts=["BurstwatchTargetDown", "BurstwatchWorkerAbsent"],
         ),
         Stat(
             id=102,
@@ -49,6 +49,7 @@ NOW = Row(
             what="Age of the newest message of the agent that has been silent longest. Live agents send every second.",
             normal="a few seconds. An agent that was stopped on purpose is forgotten after an hour.",
             act="look at that agent's log, its shipper and its spool.",
+            alerts=["BurstwatchAgentSilent"],
             empty="no agent yet",
             queries=[
                 Query(
@@ -78,12 +79,12 @@ NOW = Row(
             normal="none.",
             act="llm.dead-letter names topic, offset and reason: a foreign writer, or an agent newer than the worker.",
             empty="none",
-            queries=[Query(expr=f"sum(increase({selector('dead_letters_total')}[$__range]))")],
+            queries=[Query(expr=risen("dead_letters_total", ()))],
             unit="none",
             decimals=0,
             words=((0, "none", "green"),),
             steps=steps.NONE_IS_CALM,
-            alert="BurstwatchDeadLetters",
+            alerts=["BurstwatchDeadLetters"],
         ),
         Stat(
             id=106,
@@ -96,7 +97,7 @@ NOW = Row(
             unit="none",
             words=((0, "none", "green"),),
             steps=steps.NONE_IS_CALM,
-            alert="BurstwatchEventsLost",
+            alerts=["BurstwatchEventsLost"],
         ),
     ],
 )
@@ -130,7 +131,7 @@ ALERTS = Row(
             normal="up throughout.",
             act="down: its services' series end. Another worker takes the partitions over within seconds.",
             empty="no burstwatch- jobs",
-            queries=[Query(expr=f"max by (job, instance) (up{{{_JOBS}}})", legend="{{job}} {{instance}}")],
+            queries=[Query(expr=f"max by (job, instance) (up{{{JOBS}}})", legend="{{job}} {{instance}}")],
             unit="none",
             words=steps.UP_WORDS,
             width=10,
@@ -148,6 +149,7 @@ LAG = Row(
             what="Messages in Kafka that are not applied yet, by partition.",
             normal="low, in small teeth: it is as of the last snapshot.",
             act="one partition alone: a hot service. All: a worker is missing or too slow.",
+            alerts=["BurstwatchWorkerLags"],
             empty=_NO_WORKER,
             queries=[Query(expr=newest("source_lag_messages", _PARTITION, ""), legend="{{topic}} {{partition}}")],
             least=0,
@@ -162,7 +164,7 @@ LAG = Row(
             queries=[Query(expr=rated("messages_total", ("topic",), ""), legend="{{topic}}")],
             unit="mps",
             least=0,
-            alert="BurstwatchWorkerStale",
+            alerts=["BurstwatchWorkerStale"],
         ),
         TimeSeries(
             id=303,

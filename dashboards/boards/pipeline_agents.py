@@ -42,6 +42,8 @@ AGENTS = Row(
             what="Now less the time Kafka appended it. Live agents send every second.",
             normal="a few seconds.",
             act="a line that climbs: that agent, its shipper or its way to Kafka.",
+            alerts=["BurstwatchAgentSilent"],
+            steps=steps.SILENCE,
             empty=_NO_AGENT,
             queries=[
                 Query(
@@ -59,6 +61,7 @@ AGENTS = Row(
             what="Least delay of an agent's messages over a minute, and how far its clock is ahead for certain.",
             normal="delay below a second, ahead 0.",
             act="ahead: mend that node's clock. Delay: a clock behind, or a spool that is being caught up.",
+            alerts=["BurstwatchAgentClockAhead"],
             empty=_NO_AGENT,
             queries=[
                 Query(expr=newest("agent_delay_seconds", _BY_AGENT, ""), legend="{{agent}} delay"),
@@ -88,7 +91,7 @@ LOSSES = Row(
             ],
             unit="none",
             least=0,
-            alert="BurstwatchEventsLost",
+            alerts=["BurstwatchEventsLost", "BurstwatchAgentDrops"],
         ),
         TimeSeries(
             id=502,
@@ -115,7 +118,7 @@ LOSSES = Row(
             queries=[_grown("dead_letters_total", "{{topic}} {{reason}}", ("topic", "reason"))],
             unit="mps",
             least=0,
-            alert="BurstwatchDeadLetters",
+            alerts=["BurstwatchDeadLetters"],
         ),
         TimeSeries(
             id=504,
@@ -123,6 +126,7 @@ LOSSES = Row(
             what="Messages the log no longer held, results Kafka refused for good, times the reader was moved back.",
             normal="none.",
             act="lost: retention is shorter than the worker's outage. Refused: results' topics or rights.",
+            alerts=["BurstwatchMessagesLost", "BurstwatchResultsUndelivered"],
             empty=_NO_WORKER,
             queries=[
                 _grown("lost_messages_total", "{{instance}} lost"),
@@ -144,7 +148,22 @@ LOSSES = Row(
             decimals=0,
             named=True,
             steps=steps.NONE_IS_CALM,
-            width=24,
+            width=12,
+        ),
+        Stat(
+            id=506,
+            title="Engine readings ignored",
+            what="Readings beyond the budget of engines, or too far ahead of event time, in the time shown.",
+            normal="none.",
+            act="more engines than the budget, or a node's clock ahead.",
+            empty=_NO_SERVICE,
+            queries=[Query(expr=counted("readings_ignored_total"), legend="{{service}}")],
+            unit="none",
+            decimals=0,
+            named=True,
+            steps=steps.NONE_IS_CALM,
+            width=12,
+            alerts=["BurstwatchReadingsIgnored"],
         ),
     ],
 )

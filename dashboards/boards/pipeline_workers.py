@@ -1,13 +1,22 @@
 """The lower rows of the board on the pipeline itself: its workers and its capture."""
 
+from dashboards.boards import steps
 from dashboards.boards.grid import Row
 from dashboards.boards.of_now import Table
 from dashboards.boards.over_time import TimeSeries
 from dashboards.boards.queries import Query, counted, newest, rated
+from dashboards.rules.worker import JOBS
 
 _NO_WORKER = "no worker is scraped"
 _NO_CAPTURE = "no capture is scraped (burstwatch capture --metrics-port)"
 _BY_PROCESS = ("instance",)
+
+
+_OTHERS = (
+    "sum by (service) ("
+    'rate(burstwatch_arrivals_total{service=~"other-[0-9]+"}[$__rate_interval])'
+    ' or rate(burstwatch_arrivals_total{model="other"}[$__rate_interval]))'
+)
 
 
 def _of_process(metric: str, text: str = "{{instance}}", role: str = "line") -> Query:
@@ -28,6 +37,7 @@ WORKERS = Row(
             what="Partitions of llm.requests each worker has; services with a state, or withheld by --series-max.",
             normal="partitions spread evenly, withheld 0.",
             act="withheld: raise --series-max, or add partitions and workers.",
+            alerts=["BurstwatchServicesWithheld"],
             empty=_NO_WORKER,
             queries=[
                 _of_process("partitions_owned", "{{instance}} partitions"),
@@ -46,6 +56,7 @@ WORKERS = Row(
             what="Faults in the worker's own code by exception, and service states that had to be rebuilt.",
             normal="none.",
             act="please report it, with the worker's log; the message it met is in llm.dead-letter.",
+            alerts=["BurstwatchProcessorErrors"],
             empty="none",
             queries=[
                 _grown("processor_errors_total", "{{error}}", ("error",)),
@@ -93,6 +104,35 @@ WORKERS = Row(
             unit="bytes",
             least=0,
         ),
+        TimeSeries(
+            id=606,
+            title="Requests told apart only as other",
+            what="Requests per second of services or models beyond those that are kept apart; sums stay right.",
+            normal="none.",
+            act="a client that invents names, or too small a --services-max.",
+            empty="none",
+            queries=[Query(expr=_OTHERS, legend="{{service}}")],
+            unit="reqps",
+            least=0,
+            alerts=["BurstwatchCardinalityBudget"],
+        ),
+        TimeSeries(
+            id=607,
+            title="Samples of a scrape",
+            what="Samples of each process's page, as Prometheus took them.",
+            normal="far below the line: beyond sample_limit the whole page is refused.",
+            act="lower --series-max, or raise sample_limit in Prometheus' configuration.",
+            empty=_NO_WORKER,
+            queries=[
+                Query(
+                    expr=f"max by (job, instance) (scrape_samples_post_metric_relabeling{{{JOBS}}})",
+                    legend="{{job}} {{instance}}",
+                )
+            ],
+            least=0,
+            steps=steps.SAMPLES,
+            alerts=["BurstwatchScrapeNearLimit"],
+        ),
         Table(
             id=605,
             title="Versions",
@@ -133,6 +173,7 @@ CAPTURE = Row(
             what="Messages in Kafka that are not taken yet, and those Kafka no longer held (a hole in the trace).",
             normal="low, and no loss.",
             act="lost: raise the topic's retention; the trace's manifest names the hole.",
+            alerts=["BurstwatchCaptureIncomplete", "BurstwatchCaptureLags"],
             empty=_NO_CAPTURE,
             queries=[
                 Query(expr=newest("capture_lag_messages", ("partition",), ""), legend="{{partition}} behind"),
@@ -146,6 +187,7 @@ CAPTURE = Row(
             what="Messages that could not be decoded, and times the disk refused, per second.",
             normal="none.",
             act="disk: see free space beside; nothing is lost while Kafka keeps the messages.",
+            alerts=["BurstwatchCaptureIncomplete", "BurstwatchCaptureWriteFailures"],
             empty=_NO_CAPTURE,
             queries=[
                 _grown("capture_unreadable_messages_total", "{{instance}} unreadable"),
@@ -160,6 +202,7 @@ CAPTURE = Row(
             what="Free space where the segments lie, and how long ago one was finished (right).",
             normal="space falls slowly; the age is a saw below the rotation time.",
             act="space: move old segments away. Age climbing: no traffic, or capture hangs.",
+            alerts=["BurstwatchCaptureDiskLow"],
             empty=_NO_CAPTURE,
             queries=[
                 _of_process("capture_disk_free_bytes", "{{instance}} free"),

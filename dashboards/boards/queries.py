@@ -87,6 +87,12 @@ def counted(metric: str, by: Sequence[str] = BY_SERVICE, where: str = SERVICE) -
     return f"{_by('sum', by)}(increase({selector(metric, where)}[$__range]))"
 
 
+def risen(metric: str, by: Sequence[str] = BY_SERVICE, where: str = "") -> str:
+    """Return the same for a counter that appears with the first thing it counts, which ``increase`` does not see."""
+    here = selector(metric, where)
+    return f"{_by('sum', by)}(increase({here}[$__range]) > 0 or ({here} unless {here} offset $__range))"
+
+
 def buckets(metric: str) -> str:
     """Return a histogram's buckets for a heatmap: observations per step of the picture."""
     return f"sum by (le) (increase({selector(metric + '_bucket', SERVICE)}[$__rate_interval]))"

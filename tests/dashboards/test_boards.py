@@ -12,12 +12,13 @@ import yaml
 from dashboards.boards import BOARDS
 from dashboards.boards.board import SCHEMA_VERSION
 from dashboards.boards.variables import WINDOWS
-from dashboards.rules import RECORDINGS
+from dashboards.links import LINKS
+from dashboards.rules import ALERTS, RECORDINGS
 from streams.export.catalogue import CATALOGUE, LABELS
 from tests.support import board_lint, board_queries
 
 ROOT = Path(__file__).parents[2]
-HEADINGS = re.findall(r"^## (\w+)$", (ROOT / "dashboards/runbook.md").read_text(), re.MULTILINE)
+HEADINGS = [alert.alert for alert in ALERTS]  # each has a heading in the runbook, says the rules' own test
 RECORDED = {recording.record: recording.expr for recording in RECORDINGS}
 GOLDEN = ROOT / "tests/golden/board_panels.json"
 UIDS = {
@@ -50,6 +51,13 @@ def test_uids_and_titles_are_those_that_links_and_alerts_name():
     assert {name: board["uid"] for name, board in BOARDS.items()} == UIDS
     assert len({board["title"] for board in BOARDS.values()}) == len(BOARDS)
     assert all(board["tags"] == ["burstwatch"] for board in BOARDS.values())
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=[alert.alert for alert in ALERTS])
+def test_the_board_an_alert_leads_to_has_a_panel_that_leads_to_its_heading(alert):
+    panels = board_lint.panels(BOARDS[alert.board])
+    links = [link["url"] for panel in panels for link in panel.get("links", [])]
+    assert LINKS.runbook(alert.alert) in links
 
 
 def test_no_panel_changes_its_number():

@@ -12,7 +12,11 @@ from tests.support.board_lint import panels
 
 # What Prometheus itself adds to a scraped series, and series that are its own.
 SCRAPED = {"job", "instance"}
-PROMETHEUS = {"up": SCRAPED, "ALERTS": {"alertname", "alertstate", "severity", "service", *SCRAPED}}
+PROMETHEUS = {
+    "up": SCRAPED,
+    "scrape_samples_post_metric_relabeling": SCRAPED,
+    "ALERTS": {"alertname", "alertstate", "severity", "service", *SCRAPED},
+}
 # Labels whose values are a closed set somebody could misspell.
 CLOSED = {
     "bound": {"lower", "estimate"},
@@ -26,6 +30,7 @@ CLOSED = {
 _RATED = {"rate", "increase"}
 _HISTOGRAM = re.compile(r"_(bucket|sum|count)$")
 _RANGE = re.compile(r"(\w+)\([^()\[\]]*\[([^\]]*)\]")
+_QUOTED = re.compile(r'"[^"]*"')
 _LABEL = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _NAME = re.compile(r"burstwatch_\w+")
 
@@ -83,14 +88,16 @@ def _wrong_with(expr: str, recorded: dict[str, str], several: set[str]) -> Itera
             continue
         if strange := use.labels - set(find(use.name)):
             yield f"{use.name} has no label {', '.join(sorted(strange))}"
-        yield from _rated(use)
+        # a counter that was not there before: its value is its increase
+        if f"{use.name} unless {use.name} offset $__range" not in expr:
+            yield from _rated(use)
         for label, sign, value in use.matchers:
             yield from _matcher(use, label, sign, value, several)
     for grouping in promql.groupings(expr):
         for name in grouping.names:
             if strange := grouping.labels - set(find(name)):
                 yield f"grouped by {', '.join(sorted(strange))}, which {name} has not"
-    for function, span in _RANGE.findall(expr):
+    for function, span in _RANGE.findall(_QUOTED.sub('""', expr)):
         allowed = {"rate": {"$__rate_interval"}, "increase": {"$__rate_interval", "$__range"}}.get(function, set())
         if span not in allowed:
             yield f"{function} over [{span}], not over $__rate_interval"
