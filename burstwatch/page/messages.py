@@ -82,9 +82,9 @@ def episode_entry(message: Mapping[str, Any]) -> dict[str, Any] | None:
     service = _token(message["service"])
     engine = [_token(message["node"]), _token(message["engine"])] if kind == "pressure" else []
     onset, detected = _time(message["onset"]), _time(message["detected"])
-    place = "|".join([service, kind, *engine])
+    place = " ".join([service, kind, *engine])  # names have no spaces
     return {
-        "id": f"{place}|{onset}",
+        "id": f"{place} {onset}",
         "place": place,
         "service": service,
         "kind": kind,

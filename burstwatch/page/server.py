@@ -14,9 +14,6 @@ from burstwatch.page.runbook import read_runbook, runbook_page
 from collector.schema.errors import OperatorError
 
 READERS_MAX = 64
-BEAT_S = 5.0
-GATHER_S = 0.2  # changes this close together go out as one
-SLOW_S = 15.0  # who takes longer for one message is dropped; the page comes back by itself
 RETRY_MS = 1000
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".txt": "text/plain"}
 _FILES = (
@@ -30,12 +27,19 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageConfig:
-    """Where the page listens. Port 0 picks a free one."""
+    """Where the page listens (port 0 picks a free one), and the rhythm of its events.
+
+    Attributes:
+        beat_s: a reader hears something at least this often.
+        gather_s: changes this close together go out as one.
+        slow_s: who takes longer for one message is dropped; the page comes back by itself.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8321
-    beat_s: float = BEAT_S
-    slow_s: float = SLOW_S
+    beat_s: float = 5.0
+    gather_s: float = 0.2
+    slow_s: float = 15.0
 
 
 class PageServer:
@@ -44,7 +48,7 @@ class PageServer:
     def __init__(self, config: PageConfig, live: LiveFeed) -> None:
         self._config = config
         self._live = live
-        self._readers = 0
+        self.readers = 0  # that follow the events now
         self._stopping = False
         self._runner: web.AppRunner | None = None
         static = files("burstwatch.page") / "static"
@@ -112,13 +116,13 @@ class PageServer:
         return web.json_response(self._live.status(), headers=HEADERS)
 
     async def _on_events(self, request: web.Request) -> web.StreamResponse:
-        if self._readers >= READERS_MAX:
+        if self.readers >= READERS_MAX:
             return web.Response(status=503, text="too many readers\n", headers={**HEADERS, "Retry-After": "10"})
-        self._readers += 1
+        self.readers += 1
         try:
             return await self._stream(request)
         finally:
-            self._readers -= 1
+            self.readers -= 1
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse(
@@ -142,7 +146,7 @@ class PageServer:
                 break
             frame = b""
             await self._live.news(seen, self._config.beat_s)
-            await asyncio.sleep(GATHER_S)
+            await asyncio.sleep(self._config.gather_s)
         return answer
 
     def _known(self, request: web.Request) -> int:
