@@ -24,7 +24,7 @@ class Number(Panel):
     def mappings(self) -> list[Json]:
         """Return the words of values, and how it looks that there is none."""
         result = {"text": self.empty, "color": _UNKNOWN, "index": len(self.words)}
-        return [*mappings(self.words), {"type": "special", "options": {"match": "null", "result": result}}]
+        return [*mappings(self.words), {"type": "special", "options": {"match": "null+nan", "result": result}}]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

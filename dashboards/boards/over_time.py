@@ -96,9 +96,9 @@ class StateTimeline(Panel):
         return {"mode": "thresholds"}
 
     def custom(self) -> Json:
-        """Return how states are drawn. Gaps stay gaps."""
+        """Return how states are drawn. Gaps stay gaps, which is the default and no option here."""
         hidden = {"legend": False, "tooltip": False, "viz": False}
-        return {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False, "hideFrom": hidden}
+        return {"fillOpacity": 80, "lineWidth": 0, "hideFrom": hidden}
 
     def options(self) -> Json:
         """Return one block for as long as a state lasts, with its word in it."""

@@ -58,8 +58,8 @@ STORY = Row(
             empty="no service yet",
             queries=[
                 Query(expr=newest("burst_active"), legend="{{service}} burst"),
-                Query(expr=newest("failure_active"), legend="{{service}} failing"),
-                Query(expr=f"{newest('pressure_active')} > bool 0", legend="{{service}} short of memory"),
+                Query(expr=f"2 * {newest('failure_active')}", legend="{{service}} failing"),
+                Query(expr=f"3 * ({newest('pressure_active')} > bool 0)", legend="{{service}} short of memory"),
             ],
             unit="none",
             words=steps.EPISODE_WORDS,

@@ -62,7 +62,7 @@ NOW = Row(
         ),
         Stat(
             id=104,
-            title="Fastest burning budget",
+            title="Fastest budget burn, ×",
             what="The service whose failure budget burns fastest over the last hour, as a multiple of what is allowed.",
             normal="below 1: the budget lasts its period.",
             act="above 14.4 a month's budget is gone in two days: click through to Failures.",

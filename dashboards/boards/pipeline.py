@@ -78,7 +78,7 @@ NOW = Row(
             what="Messages that could not be used, in the time shown.",
             normal="none.",
             act="llm.dead-letter names topic, offset and reason: a foreign writer, or an agent newer than the worker.",
-            empty="none",
+            empty="none seen",
             queries=[Query(expr=risen("dead_letters_total", ()))],
             unit="none",
             decimals=0,

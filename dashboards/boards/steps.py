@@ -24,4 +24,5 @@ FAILURE_WORDS = ((0, "within budget", "green"), (1, "failing", "red"))
 PRESSURE_WORDS = ((0, "enough", "green"), (1, "short of memory", "purple"))
 UP_WORDS = ((0, "down", "red"), (1, "up", "green"))
 ALERT_WORDS = ((1, "pending", "yellow"), (2, "firing", "red"))
-EPISODE_WORDS = ((0, "no", "green"), (1, "yes", "orange"))
+# Of three kinds in one panel; colours are those of the marks on every time axis.
+EPISODE_WORDS = ((0, "no", "green"), (1, "burst", "orange"), (2, "failing", "red"), (3, "short of memory", "purple"))
