@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("workload.replay.cli:main", "send a trace to an OpenAI-compatible server, on schedule"),
     "workload": ("workload.cli:main", "workload generate: write the built-in workload as a trace file"),
     "broker": ("burstwatch.broker.cli:main", "a single-node Kafka-protocol broker for one machine"),
-    "dashboards": ("dashboards.cli:main", "boards and rules as code: generate, check, push"),
+    "dashboards": ("burstwatch.annotate.front:main", "boards and rules as code: push, annotate, rules, generate"),
 }
 
 USAGE = """usage: burstwatch COMMAND [options]

@@ -1,14 +1,13 @@
 """`burstwatch windows`: the newest windows of every service, once or for as long as it runs."""
 
 import argparse
-import signal
-import threading
 from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 
 from burstwatch.lines import print_lines
+from burstwatch.stopping import until_told
 from burstwatch.tail import TopicTail, newest, require_broker
 from burstwatch.windows.table import Newest, picture
 from collector.schema.errors import OperatorError
@@ -61,7 +60,7 @@ def main(argv: list[str]) -> int:
     if not args.follow:
         wide.print(picture(shown, args.window, wide.width))
         return 0
-    stopped = _until_told()
+    stopped = until_told()
     tail = TopicTail(args.kafka, [EPISODES, WINDOWS], shown.note)
     tail.start()
     if console.is_terminal:
@@ -88,7 +87,7 @@ def _json_lines(args: argparse.Namespace, shown: Newest) -> int:
             shown.note(message)
         print_lines(shown.known())
         return 0
-    stopped = _until_told()
+    stopped = until_told()
 
     def put(message: dict[str, Any]) -> None:
         if shown.wants(message) and not print_lines([message]):
@@ -99,10 +98,3 @@ def _json_lines(args: argparse.Namespace, shown: Newest) -> int:
     stopped.wait()
     tail.stop()
     return 0
-
-
-def _until_told() -> threading.Event:
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    return stopped

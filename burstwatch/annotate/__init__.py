@@ -1,0 +1,1 @@
+"""`burstwatch dashboards annotate`: episodes of topic llm.episodes as annotations in a Grafana."""
