@@ -1,5 +1,6 @@
 """A worker killed, starved, poisoned and cut off: in the end the numbers are those of an undisturbed run."""
 
+import itertools
 import random
 import sys
 import threading
@@ -15,10 +16,10 @@ from tests.support.worker_process import (
     WorkerProcess,
     counters,
     ends,
-    interleaved,
     produce,
     read_json,
     service_traffic,
+    with_readings,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -28,7 +29,9 @@ KILLS = 8
 
 
 def traffic() -> list[tuple[bytes, bytes]]:
-    return interleaved([service_traffic(name, 60, 25, rate=5.0) for name in SERVICES])
+    requests = [service_traffic(name, 60, 25, rate=5.0) for name in SERVICES]
+    watched = [with_readings(messages) for messages in requests]
+    return [message for turn in itertools.zip_longest(*watched) for message in turn if message is not None]
 
 
 def outcome(kafka: str, worker: WorkerProcess) -> tuple[Page, dict, dict]:
@@ -47,7 +50,10 @@ def undisturbed(tmp_path_factory) -> tuple[Page, dict, dict]:
         produce(broker.bootstrap_servers, traffic())
         result = outcome(broker.bootstrap_servers, worker)
         assert worker.stop() == 0
-    assert len(result[1]) > 100
+    _, rows, episodes = result
+    assert len(rows) > 100
+    assert sum(row["memory"] is not None for row in rows.values() if row["model"] == "all") > 100
+    assert {episode["kind"] for episode in episodes.values()} >= {"failure", "pressure"}
     return result
 
 

@@ -1,5 +1,6 @@
 """A `burstwatch worker` process, traffic for it, and what it leaves behind."""
 
+import itertools
 import json
 import os
 import random
@@ -15,8 +16,8 @@ from pathlib import Path
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-from collector.schema.codec import Batch, columns_of, encode
-from collector.schema.events import Arrival, Completion, Kind
+from collector.schema.codec import Batch, columns_of, decode, encode
+from collector.schema.events import Arrival, Completion, Kind, Resource
 from collector.schema.topics import REQUESTS
 
 SECOND = 1_000_000
@@ -156,6 +157,37 @@ def _message(service: str, seq: int, kind: Kind, rows: list, *, watermark: int |
         agent="a", boot="b", key=service, seq=seq, kind=kind, n=len(rows), watermark=watermark, columns=columns
     )
     return service.encode(), encode(batch)
+
+
+def with_readings(messages: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """One service's messages, and before every promise what another agent read of its engine: once a second."""
+    found, last, counts = [], START, itertools.count()
+    for key, body in messages:
+        promised = decode(body).watermark or last
+        times = range(last + SECOND, promised, SECOND)
+        if times:
+            service = key.decode()
+            readings = [
+                Resource(
+                    at=at,
+                    node="n",
+                    source="e",
+                    engine="e0",
+                    service=service,
+                    kv_cache_usage_ratio=(at // SECOND % 50) / 50,
+                    waiting=at // SECOND % 7,
+                    preemptions_total=(at - START) // (20 * SECOND),
+                )
+                for at in times
+            ]
+            seq, columns = next(counts), columns_of(Kind.RESOURCE, readings)
+            what = Batch(
+                agent="e", boot="b", key=service, seq=seq, kind=Kind.RESOURCE, n=len(readings), columns=columns
+            )
+            found.append((key, encode(what)))
+            last = times[-1]
+        found.append((key, body))
+    return found
 
 
 def interleaved(services: Sequence[list]) -> list:
