@@ -88,6 +88,7 @@ ROUTES: dict[str, tuple[str, str, Callable]] = {
     "GET /api/folders/([^/]+)": ("Viewer", "folders:read", GrafanaState.get_folder),
     "POST /api/folders": ("Editor", "folders:create", GrafanaState.post_folder),
     "PUT /api/folders/([^/]+)": ("Editor", "folders:write", GrafanaState.put_folder),
+    "DELETE /api/folders/([^/]+)": ("Editor", "folders:delete", GrafanaState.delete_folder),
     "GET /api/dashboards/uid/([^/]+)": ("Viewer", "dashboards:read", GrafanaState.get_board),
     "GET /api/dashboards/uid/([^/]+)/versions": ("Editor", "dashboards:write", GrafanaState.get_versions),
     "POST /api/dashboards/db": ("Editor", "dashboards:create", GrafanaState.post_board),
@@ -98,14 +99,19 @@ ROUTES: dict[str, tuple[str, str, Callable]] = {
     "GET /api/datasources/uid/([^/]+)/health": ("Viewer", "datasources:query", GrafanaState.source_health),
     "POST /api/datasources": ("Admin", "datasources:create", GrafanaState.post_source),
     "PUT /api/datasources/uid/([^/]+)": ("Admin", "datasources:write", GrafanaState.put_source),
+    "DELETE /api/datasources/uid/([^/]+)": ("Admin", "datasources:delete", GrafanaState.delete_source),
+    "POST /api/ds/query": ("Viewer", "datasources:query", GrafanaState.query),
     f"GET {_GROUP}": ("Admin", "alert.provisioning:read", GrafanaState.get_group),
     f"PUT {_GROUP}": ("Admin", "alert.provisioning:write", GrafanaState.put_group),
     f"GET {_POINTS}": ("Admin", "alert.provisioning:read", GrafanaState.list_points),
     f"POST {_POINTS}": ("Admin", "alert.provisioning:write", GrafanaState.put_point),
     f"PUT {_POINTS}/([^/]+)": ("Admin", "alert.provisioning:write", GrafanaState.put_point),
+    f"DELETE {_POINTS}/([^/]+)": ("Admin", "alert.provisioning:write", GrafanaState.delete_point),
+    "DELETE /api/v1/provisioning/alert-rules/([^/]+)": ("Admin", "alert.provisioning:write", GrafanaState.delete_rule),
     "GET /api/annotations": ("Viewer", "annotations:read", GrafanaState.find_annotations),
     "POST /api/annotations": ("Editor", "annotations:create", GrafanaState.post_annotation),
     "PATCH /api/annotations/([0-9]+)": ("Editor", "annotations:write", GrafanaState.patch_annotation),
+    "DELETE /api/annotations/([0-9]+)": ("Editor", "annotations:delete", GrafanaState.delete_annotation),
 }
 
 
@@ -150,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         return json.loads(self.rfile.read(length)) if length else None
 
     def answer(self, status: int, body: object, kind: str = "application/json", **headers: str) -> None:
-        data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        data = body.encode() if isinstance(body, str) else b"" if status == 204 else json.dumps(body).encode()
         self.send_response(status)
         for name, value in {"Content-Type": kind, "Content-Length": str(len(data)), **headers}.items():
             self.send_header(name, value)

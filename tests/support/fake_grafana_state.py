@@ -127,6 +127,12 @@ class GrafanaState:
         ]
         return 200, hits
 
+    def delete_folder(self, names, _query, _body) -> Answer:
+        if any(board["meta"]["folderUid"] == names[0] for board in self.boards.values()):
+            raise Refusal(400, "folder is not empty")  # Grafana deletes what is in it: nothing here should rely on it
+        del self.folders[names[0]]
+        return 200, {"message": "Folder deleted"}
+
     # -- data sources
 
     def list_sources(self, _names, _query, _body) -> Answer:
@@ -157,6 +163,20 @@ class GrafanaState:
 
     def source_health(self, names, _query, _body) -> Answer:
         return 200, {"status": "OK", "message": f"Successfully queried the Prometheus API of {names[0]}."}
+
+    def delete_source(self, names, _query, _body) -> Answer:
+        del self.sources[names[0]]
+        return 200, {"message": "Data source deleted"}
+
+    def query(self, _names, _query, body) -> Answer:
+        _only(body, {"queries", "from", "to"}, {"queries", "from", "to"})
+        for asked in body["queries"]:
+            if asked["datasource"]["uid"] not in self.sources:
+                raise Refusal(400, "data source not found")
+            if left := re.findall(r"\$(?!__)\w+", asked["expr"]):
+                raise Refusal(400, f"bad_data: parse error: {left}")
+        frames = {asked["refId"]: {"status": 200, "frames": []} for asked in body["queries"]}
+        return 200, {"results": frames}
 
     # -- alerting
 
@@ -199,6 +219,20 @@ class GrafanaState:
             del kept["keep_firing_for"]
         return kept
 
+    def delete_rule(self, names, _query, _body) -> Answer:
+        for place, group in list(self.groups.items()):
+            group["rules"] = [rule for rule in group["rules"] if rule["uid"] != names[0]]
+            if not group["rules"]:
+                del self.groups[place]
+        return 204, None
+
+    def delete_point(self, names, _query, _body) -> Answer:
+        told = [rule["notification_settings"] for group in self.groups.values() for rule in group["rules"]]
+        if {"receiver": self.points[names[0]]["name"]} in told:
+            raise Refusal(409, "contact point is used by rules")
+        del self.points[names[0]]
+        return 202, {"message": "contactpoint deleted"}
+
     def list_points(self, _names, _query, _body) -> Answer:
         return 200, list(self.points.values())
 
@@ -222,8 +256,9 @@ class GrafanaState:
 
     def post_annotation(self, _names, _query, body) -> Answer:
         _only(body, {"dashboardUID", "panelId", "time", "timeEnd", "tags", "text"}, {"time", "text"})
-        self.annotations[len(self.annotations) + 1] = _annotation(len(self.annotations) + 1, body)
-        return 200, {"message": "Annotation added", "id": len(self.annotations)}
+        number = max(self.annotations, default=0) + 1
+        self.annotations[number] = _annotation(number, body)
+        return 200, {"message": "Annotation added", "id": number}
 
     def patch_annotation(self, names, _query, body) -> Answer:
         _only(body, {"time", "timeEnd", "tags", "text"}, set())
@@ -231,6 +266,10 @@ class GrafanaState:
             raise Refusal(404, "Annotation not found")
         self.annotations[int(names[0])] = _annotation(int(names[0]), body)
         return 200, {"message": "Annotation patched"}
+
+    def delete_annotation(self, names, _query, _body) -> Answer:
+        del self.annotations[int(names[0])]
+        return 200, {"message": "Annotation deleted"}
 
 
 def _annotation(number: int, body: dict) -> dict:
