@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+import burstwatch.page.cli
 import collector.cli
 import streams.capture.cli
 import streams.cli
@@ -17,6 +18,7 @@ import workload.cli
 import workload.engine.cli
 import workload.replay.cli
 from collector.config import ProxyConfig, VllmConfig, parse_config
+from dashboards.links import GRAFANA_URL, RUNBOOK_URL
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -29,6 +31,7 @@ PARSE = {
     "agent": lambda argv: collector.cli._parser().parse_args(argv),
     "worker": streams.cli.parse,
     "capture": lambda argv: streams.capture.cli._parser().parse_args(argv),
+    "page": lambda argv: burstwatch.page.cli.build_parser().parse_args(argv),
     "engine": lambda argv: workload.engine.cli.build_parser().parse_args(argv),
     "workload": lambda argv: workload.cli.build_parser().parse_args(argv),
     "replay": lambda argv: workload.replay.cli.build_parser().parse_args(argv),
@@ -39,12 +42,17 @@ def agent_config():
     return parse_config(tomllib.loads((ROOT / "deploy/agent.toml").read_text()), ROOT / "deploy")
 
 
+def arguments(name: str) -> list[str]:
+    """The words of a command of ours after its verb, optional variables at their defaults."""
+    return [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", word) for word in SERVICES[name]["command"][1:]]
+
+
 def listeners() -> dict[str, str]:
     """host:port inside the network, by what serves it."""
     inside = SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
     engine = PARSE["engine"](SERVICES["engine"]["command"][1:])
     proxy = next(s for s in agent_config().sources if isinstance(s, ProxyConfig))
-    worker = PARSE["worker"](SERVICES["worker"]["command"][1:])
+    worker = PARSE["worker"](arguments("worker"))
     return {
         "kafka": re.search(r"INSIDE://([^,]+)", inside)[1],
         "engine": f"engine:{engine.port}",
@@ -55,14 +63,15 @@ def listeners() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_command_of_ours_parses(name):
-    verb, *argv = SERVICES[name]["command"]
+    verb = SERVICES[name]["command"][0]
     assert verb in PARSE
-    assert PARSE[verb](argv)
+    assert PARSE[verb](arguments(name))
 
 
 def test_the_parts_named_in_the_design_are_there():
     assert set(SERVICES) == {
-        "kafka", "agent", "worker", "capture", "prometheus", "grafana", "engine", "workload", "replay",
+        "kafka", "agent", "worker", "capture", "page", "prometheus", "alertmanager", "grafana", "engine", "workload",
+        "replay",
     }  # fmt: skip
     assert {name for name, s in SERVICES.items() if s.get("profiles") == ["demo"]} == {"engine", "workload", "replay"}
 
@@ -78,6 +87,12 @@ def test_everything_mounted_from_the_repository_exists_and_every_volume_is_decla
                 assert source in COMPOSE["volumes"]
 
 
+def test_two_workers_stand_in_for_each_other():
+    assert SERVICES["worker"]["deploy"]["replicas"] == 2
+    # What can be there only once would stop the second.
+    assert not {"container_name", "hostname", "ports", "volumes"} & set(SERVICES["worker"])
+
+
 def test_our_volumes_lie_where_the_image_made_folders_for_its_user():
     for service in OURS.values():
         for volume in service.get("volumes", []):
@@ -91,14 +106,15 @@ def test_every_path_in_a_command_lies_in_a_volume_of_that_service():
     for service in OURS.values():
         targets = [PurePosixPath(volume.split(":")[1]) for volume in service.get("volumes", [])]
         for word in service["command"]:
-            if word.startswith("/"):
-                assert any(PurePosixPath(word).is_relative_to(target) for target in targets), word
+            path = word.partition("=")[2] or word
+            if path.startswith("/"):
+                assert any(PurePosixPath(path).is_relative_to(target) for target in targets), word
 
 
 def test_every_variable_is_required_or_explained_and_no_password_is_written_down():
     names = set(re.findall(r"\$\{(\w+)", TEXT))
     comments = "\n".join(line for line in TEXT.splitlines() if line.startswith("#"))
-    assert names == {"GRAFANA_ADMIN_PASSWORD"}
+    assert names == {"GRAFANA_ADMIN_PASSWORD", "BURSTWATCH_BURST_WARMUP_S"}
     assert all(name in comments for name in names)
     for service in SERVICES.values():
         for key, value in service.get("environment", {}).items():
@@ -110,7 +126,7 @@ def test_images_are_pinned_ports_are_private_and_parts_that_serve_are_checked():
     for name, service in SERVICES.items():
         assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), service["image"]
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
-        assert "healthcheck" in service or name in {"capture", "workload", "replay"}
+        assert "healthcheck" in service or name in {"workload", "replay"}
         for other, how in service.get("depends_on", {}).items():
             wanted = how["condition"]
             assert wanted != "service_healthy" or "healthcheck" in SERVICES[other]
@@ -126,9 +142,8 @@ def test_nobody_who_always_runs_waits_for_the_demo():
 
 def test_everybody_asks_where_somebody_listens():
     at = listeners()
-    for name in ("worker", "capture"):
-        command = SERVICES[name]["command"]
-        assert command[command.index("--kafka") + 1] == at["kafka"]
+    for name in ("worker", "capture", "page"):
+        assert f"--kafka={at['kafka']}" in SERVICES[name]["command"]
     config = agent_config()
     assert config.kafka.bootstrap_servers == at["kafka"]
     for source in config.sources:
@@ -144,24 +159,33 @@ def test_everybody_asks_where_somebody_listens():
     assert str(config.agent.spool_dir) in [v.split(":")[1] for v in SERVICES["agent"]["volumes"]]
 
 
-def test_prometheus_scrapes_the_worker_and_reads_the_mounted_rules():
-    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
-    found = config["scrape_configs"][0]["dns_sd_configs"][0]
-    assert f"{found['names'][0]}:{found['port']}" == listeners()["worker"]
-    mounts = dict(v.split(":")[:2] for v in SERVICES["prometheus"]["volumes"])
-    rules = PurePosixPath(config["rule_files"][0])
-    assert mounts["./dashboards/generated/rules"] == str(rules.parent)
-    assert list((ROOT / "dashboards/generated/rules").glob(rules.name))
+@pytest.mark.parametrize("name", ["engine", "worker", "capture", "page"])
+def test_a_health_check_asks_what_its_service_serves(name):
+    url = urlsplit(re.search(r"http://[^']+", SERVICES[name]["healthcheck"]["test"][-1])[0])
+    option = "metrics-" if name in {"worker", "capture"} else ""
+    assert {f"--{option}host=0.0.0.0", f"--{option}port={url.port}"} <= set(SERVICES[name]["command"])
+    assert url.path == ("/metrics" if name == "engine" else "/healthz")
+    # Either for the other services, or for the host's browser.
+    ports = SERVICES[name].get("expose") or SERVICES[name]["ports"]
+    assert ports in ([str(url.port)], [f"127.0.0.1:{url.port}:{url.port}"])
 
 
-def test_grafana_finds_the_boards_and_prometheus():
-    mounts = dict(v.split(":")[:2] for v in SERVICES["grafana"]["volumes"])
-    folder = ROOT / "deploy/grafana/provisioning"
-    provider = yaml.safe_load((folder / "dashboards/burstwatch.yml").read_text())["providers"][0]
-    assert provider["options"]["path"] == mounts["./dashboards/generated/boards"]
-    source = yaml.safe_load((folder / "datasources/prometheus.yml").read_text())["datasources"][0]
-    assert urlsplit(source["url"]).hostname in SERVICES
-    assert not re.search(r"\$(?!\$)", "".join(path.read_text() for path in folder.rglob("*.yml")))
+def test_everything_has_a_limit_and_nobody_more_rights_than_it_needs():
+    for name, service in SERVICES.items():
+        assert service["deploy"]["resources"]["limits"]["memory"], name
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["logging"] == {"driver": "local"}
+        assert not service.get("privileged")
+    heap = re.search(r"-Xmx(\d+)m", SERVICES["kafka"]["environment"]["KAFKA_HEAP_OPTS"])[1]
+    assert SERVICES["kafka"]["deploy"]["resources"]["limits"]["memory"] == "2G"
+    assert int(heap) <= 1024, "half of the container's memory is for the page cache"
+
+
+def test_the_links_of_alerts_lead_to_ports_that_are_published():
+    published = {port.rpartition(":")[0] for service in SERVICES.values() for port in service.get("ports", [])}
+    for address in (GRAFANA_URL, RUNBOOK_URL):
+        assert urlsplit(address).netloc in published
 
 
 def test_the_image_is_built_from_what_the_context_lets_through():
