@@ -39,14 +39,6 @@ def failures_in(window: str) -> Recording:
 
 TRAFFIC = (
     _service("arrivals", "rate1m", _rate("arrivals_total", "1m")),
-    _service("completions", "rate1m", _rate("completions_total", "1m")),
-    _service("failures", "rate1m", _rate("failures_total", "1m")),
-    _service("failure_ratio", "rate5m", _failure_ratio("5m")),
-    _service(
-        "burst_intensity",
-        "ratio",
-        "max by (service) (burstwatch_burst_rate) / (max by (service) (burstwatch_burst_baseline_rate) > 0)",
-    ),
     _service("interarrival_cv", "window20m", f"max by (service) (burstwatch_interarrival_cv{_LONG})"),
     _service("gamma_shape_upper", "window20m", f"max by (service) (burstwatch_gamma_shape_upper{_LONG})"),
 )
@@ -57,17 +49,6 @@ MEMORY = (
         record="engine:burstwatch_kv_cache_usage_ratio:avg1m",
         expr="max by (service, node, engine) (avg_over_time(burstwatch_kv_cache_usage_ratio[1m]))",
     ),
-    _service(
-        "engine_requests_running",
-        "sum",
-        "sum by (service) (max by (service, node, engine) (burstwatch_engine_requests_running))",
-    ),
-    _service(
-        "engine_requests_waiting",
-        "sum",
-        "sum by (service) (max by (service, node, engine) (burstwatch_engine_requests_waiting))",
-    ),
-    _service("engine_preemptions", "rate1m", _rate("engine_preemptions_total", "1m")),
     Recording(
         record="gpu:burstwatch_gpu_memory_used:ratio",
         expr=(
