@@ -11,8 +11,9 @@ MEMORY = "burstwatch-memory"
 TRAFFIC = "burstwatch-traffic"
 PIPELINE = "burstwatch-pipeline"
 
-_OF_ITS_SERVICE = "${datasource:queryparam}&var-service=${__field.labels.service}"
-_OF_ITS_ROW = "${datasource:queryparam}&var-service=${__data.fields.service}"
+_OF_ITS_SERVICE = "${datasource:queryparam}&${window:queryparam}&var-service=${__field.labels.service}"
+_OF_ITS_ROW = "${datasource:queryparam}&${window:queryparam}&var-service=${__data.fields.service}"
+_OF_ITS_MODEL = "${datasource:queryparam}&${service:queryparam}&var-model=${__data.fields.model}"
 
 
 def board_links() -> list[Json]:
@@ -47,6 +48,11 @@ def to_board(uid: str, title: str, *, of_service: bool = False) -> Json:
 def row_to_board(uid: str, title: str) -> Json:
     """Return a link of a table's cell to another board, for the service of the cell's row."""
     return _to(uid, title, _OF_ITS_ROW)
+
+
+def model_to_board(uid: str, title: str) -> Json:
+    """Return a link of a table's cell to another board, for the model of the cell's row."""
+    return _to(uid, title, _OF_ITS_MODEL)
 
 
 def _to(uid: str, title: str, chosen: str) -> Json:

@@ -80,13 +80,13 @@ class BarGauge(Number):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table(Panel):
-    """One line for each combination of labels, one column for each query. ``hidden`` are labels that say nothing."""
+    """One line for each combination of labels, one column for each query; greatest of column ``sort`` first."""
 
     kind: ClassVar[str] = "table"
     shape: ClassVar[str] = "table"
     instant: ClassVar[bool] = True
 
-    hidden: tuple[str, ...] = ()
+    sort: str = ""
 
     def colour(self) -> Json:
         """Cells are plain; columns with steps or words have their own colours."""
@@ -98,7 +98,8 @@ class Table(Panel):
 
     def options(self) -> Json:
         """Return a dense table with headings."""
-        return {"cellHeight": "sm", "showHeader": True}
+        found: Json = {"cellHeight": "sm", "showHeader": True}
+        return found | ({"sortBy": [{"displayName": self.sort, "desc": True}]} if self.sort else {})
 
     def overrides(self) -> list[Json]:
         """Return each column's unit, words and colours."""
@@ -117,8 +118,7 @@ class Table(Panel):
     def extra(self) -> Json:
         """Return what makes one table of the queries' results and gives their columns names."""
         names = {_value(index, len(self.queries)): query.column for index, query in enumerate(self.queries)}
-        excluded = dict.fromkeys(("Time", *self.hidden), True)
-        organize = {"excludeByName": excluded, "indexByName": {}, "renameByName": names}
+        organize = {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": names}
         return {"transformations": [{"id": "merge", "options": {}}, {"id": "organize", "options": organize}]}
 
 

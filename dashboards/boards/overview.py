@@ -34,6 +34,7 @@ SERVICES = Row(
                 Query(expr=f"{newest('pressure_active')} > bool 0", column="Memory", words=steps.PRESSURE_WORDS),
             ],
             unit="none",
+            sort="Requests/s",
             width=24,
             decimals=2,
             links=[

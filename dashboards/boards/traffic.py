@@ -3,7 +3,7 @@
 from dashboards.boards import steps, variables
 from dashboards.boards.board import Plan, board
 from dashboards.boards.grid import Row
-from dashboards.boards.navigation import FAILURES, TRAFFIC, to_board
+from dashboards.boards.navigation import FAILURES, TRAFFIC, model_to_board
 from dashboards.boards.of_now import BarGauge, Table
 from dashboards.boards.over_time import Heatmap, TimeSeries
 from dashboards.boards.panels import Board
@@ -147,7 +147,8 @@ LENGTHS = Row(
             title="Models in the time shown",
             what="Requests, tokens and failures of each model, counted over the time shown.",
             normal="not judged.",
-            act="click a model's numbers for the failures.",
+            act="click a model's numbers for its failures.",
+            sort="Requests",
             empty="–",
             queries=[
                 Query(expr=counted("arrivals_total", ("model",), CLASS), column="Requests"),
@@ -164,7 +165,7 @@ LENGTHS = Row(
                     unit="percentunit",
                 ),
             ],
-            links=[to_board(FAILURES, "Failures")],
+            links=[model_to_board(FAILURES, "Failures of this model")],
         ),
     ],
 )
@@ -234,7 +235,7 @@ LATENCY = Row(
             least=0,
             decimals=0,
             steps=steps.NONE_IS_CALM,
-            width=24,
+            width=12,
             height=5,
         ),
     ],

@@ -134,6 +134,10 @@ BREAKS = {
         link_to("/d/burstwatch-pipeline?${__url_time_range}&var-service=a&var-node=b"),
         "sets node, which that board has not",
     ),
+    "a link with a label the result has not": (
+        link_to("/d/burstwatch-bursts?${__url_time_range}&var-service=${__field.labels.service}"),
+        "a link takes service along",
+    ),
     "a link to a heading that is not there": (
         set_in("Memory pressure", "links", [{"title": "x", "url": "http://127.0.0.1/runbook#llmgone"}]),
         "no heading llmgone",

@@ -163,7 +163,7 @@ def _wrong_with(url, uids) -> Iterator[str]:
         return
     if "${__url_time_range}" not in rest:
         yield f"link to {uid} loses the time"
-    if not ("${__all_variables}" in rest or "var-service=" in rest):
+    if not any(way in rest for way in ("${__all_variables}", "var-service=", "${service:queryparam}")):
         yield f"link to {uid} loses the variables"
     for name in re.findall(r"var-(\w+)=", rest):
         if name not in uids[uid]:

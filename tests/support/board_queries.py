@@ -32,6 +32,7 @@ _HISTOGRAM = re.compile(r"_(bucket|sum|count)$")
 _RANGE = re.compile(r"(\w+)\([^()\[\]]*\[([^\]]*)\]")
 _QUOTED = re.compile(r'"[^"]*"')
 _LABEL = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+_OF_RESULT = re.compile(r"\$\{__(?:field\.labels|data\.fields)\.(\w+)\}")
 _NAME = re.compile(r"burstwatch_\w+")
 
 
@@ -77,7 +78,14 @@ def complaints(board, recorded: dict[str, str]) -> list[str]:
             found.append(f"{where}: no PromQL: {error}")
             continue
         found += [f"{where}: {wrong}" for wrong in _wrong_with(expr, recorded, several)]
-    return [*found, *_legends(board, recorded), *_described(board), *_instants(board), *_choices(board, recorded)]
+    return [
+        *found,
+        *_legends(board, recorded),
+        *_described(board),
+        *_instants(board),
+        *_choices(board, recorded),
+        *_links(board, recorded),
+    ]
 
 
 def _wrong_with(expr: str, recorded: dict[str, str], several: set[str]) -> Iterator[str]:
@@ -174,6 +182,16 @@ def _choices(board, recorded: dict[str, str]) -> Iterator[str]:
         for name in names:
             if metric(name) is None or found[2] not in set(find(name)):
                 yield f"variable {variable['name']}: {name} does not exist or has no {found[2]}"
+
+
+def _links(board, recorded: dict[str, str]) -> Iterator[str]:
+    """A link that takes a label along needs a result that has it."""
+    find = labels_of(recorded)
+    for panel in panels(board):
+        taken = set(_OF_RESULT.findall(json.dumps(panel["fieldConfig"]["defaults"].get("links", []))))
+        for target in panel["targets"] if taken else []:
+            if gone := taken - promql.labels(target["expr"], find):
+                yield f"{panel['title']}: a link takes {', '.join(sorted(gone))} along, which the result has not"
 
 
 def asked(boards) -> set[str]:
