@@ -164,6 +164,8 @@ def _push(args: argparse.Namespace) -> int:
         print(*said, sep="\n", flush=True)
     if not args.json:
         print(summary(outcomes, written=write))
+        if write:
+            print(f"look at {grafana.url}/dashboards/f/{args.folder}")
     drift = args.check and any(outcome.writes for outcome in outcomes)
     return 1 if drift or any(outcome.missed for outcome in outcomes) else 0
 

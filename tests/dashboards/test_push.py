@@ -31,7 +31,9 @@ def test_a_push_makes_folder_and_boards_and_nothing_that_was_not_asked_for(grafa
         }
         assert kept["meta"]["folderUid"] == "burstwatch"
     assert (grafana.sources, grafana.groups, grafana.points) == ({}, {}, {})
-    assert f"{1 + len(UIDS)} created" in said(capsys)
+    shown = said(capsys)
+    assert f"{1 + len(UIDS)} created" in shown
+    assert f"look at {grafana.url}/dashboards/f/burstwatch" in shown
 
 
 def test_a_second_push_writes_nothing_and_says_so(grafana: FakeGrafana, push, capsys):
@@ -115,10 +117,14 @@ def test_a_data_source_of_that_name_elsewhere_is_not_ours_to_take(grafana: FakeG
     assert "another uid" in capsys.readouterr().err
 
 
-def test_a_contact_point_is_updated_by_its_uid(grafana: FakeGrafana, push):
-    push("--contact-point-webhook", "http://hook/old")
-    assert push("--contact-point-webhook", "http://hook/new") == 0
-    assert [point["settings"]["url"] for point in grafana.points.values()] == ["http://hook/new"]
+def test_a_contact_point_is_updated_by_its_uid_and_its_address_is_not_shown(grafana: FakeGrafana, push, capsys):
+    push("--contact-point-webhook", "http://hook/old-secret")
+    assert push("--contact-point-webhook", "http://hook/new-secret") == 0
+    assert [point["settings"]["url"] for point in grafana.points.values()] == ["http://hook/new-secret"]
+    push("--json", "--dry-run", "--contact-point-webhook", "http://hook/old-secret")
+    shown = said(capsys)
+    assert "settings.url" in shown
+    assert "secret" not in shown
 
 
 def test_nobodys_notification_policies_are_touched(grafana: FakeGrafana, push):
