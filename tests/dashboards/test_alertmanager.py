@@ -1,22 +1,16 @@
 """Who is told, and what is not told because something else says it: amtool, laws on the file, a real Alertmanager."""
 
-import contextlib
-import json
 import re
 import shutil
-import socket
 import subprocess
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 import yaml
 
 from dashboards.rules import ALERTS
+from tests.support.alertmanager import FILE, Alertmanager
 
-ROOT = Path(__file__).parents[2]
-FILE = ROOT / "deploy/alertmanager/alertmanager.yml"
 CONFIG = yaml.safe_load(FILE.read_text())
 BY_NAME = {alert.alert: alert for alert in ALERTS}
 RANK = {"info": 0, "warning": 1, "critical": 2}
@@ -115,62 +109,23 @@ def test_grouping_is_by_service():
     assert CONFIG["route"]["group_by"] == ["service"]
 
 
-class Server:
-    """A real Alertmanager with the file, on a free loopback port."""
+def inhibited(server: Alertmanager, firing: list[dict[str, str]]) -> list[str]:
+    """Fire these; return the names of those another one inhibits.
 
-    def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        self._process = subprocess.Popen(
-            ["prometheus-alertmanager", f"--config.file={FILE}", f"--storage.path={folder}",
-             "--cluster.listen-address=", f"--web.listen-address={self.url.removeprefix('http://')}"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        self._until(lambda: self._open("/-/ready") is not None)
+    Alerts are taken in one after the other: when the second of the last pair is inhibited, all have been.
+    """
+    last = fire("LLMFailureEpisode", "LLMFailureBudgetBurns", service="the last pair")
+    server.fire(firing + last)
+    found = []
 
-    def _until(self, done) -> None:
-        end = time.monotonic() + 30
-        while not done():
-            assert time.monotonic() < end
-            assert self._process.poll() is None
-            time.sleep(0.05)
+    def taken_in() -> bool:
+        found[:] = server.alerts()
+        return last[1] in [alert["labels"] for alert in found if alert["status"]["inhibitedBy"]]
 
-    def _open(self, path: str, body: list | None = None):
-        request = urllib.request.Request(
-            self.url + path, json.dumps(body).encode() if body else None, {"Content-Type": "application/json"}
-        )
-        with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.read()
-        return None
-
-    def silenced(self, firing: list[dict[str, str]]) -> list[str]:
-        """Fire these; return the names of those another one inhibits.
-
-        Alerts are taken in one after the other: when the last pair's second is inhibited, all have been.
-        """
-        last = fire("LLMFailureEpisode", "LLMFailureBudgetBurns", service="the last pair")
-        self._open("/api/v2/alerts", [{"labels": labels} for labels in firing + last])
-        found = []
-
-        def taken_in() -> bool:
-            found[:] = json.loads(self._open("/api/v2/alerts"))
-            muted = [alert["labels"] for alert in found if alert["status"]["inhibitedBy"]]
-            return len(found) == len(firing + last) and last[1] in muted
-
-        self._until(taken_in)
-        ours = [alert for alert in found if alert["labels"] not in last]
-        return sorted(alert["labels"]["alertname"] for alert in ours if alert["status"]["inhibitedBy"])
-
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait(30)
-
-
-@pytest.fixture
-def server(tmp_path: Path):
-    running = Server(tmp_path)
-    yield running
-    running.close()
+    server.until(taken_in)
+    assert len(found) == len(firing + last)
+    ours = [alert for alert in found if alert["labels"] not in last]
+    return sorted(alert["labels"]["alertname"] for alert in ours if alert["status"]["inhibitedBy"])
 
 
 def fire(*names: str, **values: str) -> list[dict[str, str]]:
@@ -231,6 +186,7 @@ STORIES = {
 
 @needs_server
 @pytest.mark.parametrize("story", STORIES)
-def test_what_a_real_alertmanager_keeps_quiet(server: Server, story):
+def test_what_a_real_alertmanager_keeps_quiet(tmp_path: Path, story):
     firing, expected = STORIES[story]
-    assert server.silenced(firing) == expected
+    with Alertmanager(tmp_path) as server:
+        assert inhibited(server, firing) == expected
