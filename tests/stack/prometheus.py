@@ -18,7 +18,7 @@ class Prometheus:
     url: str
 
     def ask(self, path: str, **parameters: str) -> Any:
-        """Return the "data" of an answer; an error of Prometheus is its own words."""
+        """Return the "data" of an answer, or fail with Prometheus' own words."""
         query = urllib.parse.urlencode(parameters)
         request = f"{self.url}/api/v1/{path}?{query}"
         try:
@@ -31,9 +31,10 @@ class Prometheus:
         """Return the result of an instant query, now by default."""
         return self.ask("query", query=expr, **({} if at is None else {"time": f"{at:.3f}"}))["result"]
 
-    def samples(self, selector: str, back: str) -> list[tuple[dict[str, str], list[float]]]:
-        """Return (labels, times of the raw samples) of what a selector finds in the last ``back``."""
-        return [(one["metric"], [at for at, _ in one["values"]]) for one in self.instant(f"{selector}[{back}]")]
+    def times_of_ones(self, selector: str, start: float, end: float) -> list[float]:
+        """Return when the raw samples were taken that a selector finds from ``start`` to ``end`` and that are 1."""
+        found = self.instant(f"{selector}[{math.ceil(end - start)}s]", at=end)
+        return sorted(at for one in found for at, value in one["values"] if float(value) == 1)
 
     def points(self, expr: str, start: float, *, instant: bool, step_s: int = 5) -> int:
         """Return how many finite values a panel's query gives from ``start`` to now."""
@@ -42,6 +43,12 @@ class Prometheus:
         span = {"start": f"{start:.0f}", "end": f"{time.time():.0f}", "step": f"{step_s}s"}
         found = self.ask("query_range", query=expr, **span)["result"]
         return sum(math.isfinite(float(value)) for one in found for _, value in one["values"])
+
+
+def alerts_known(alertmanager: str) -> dict[str, str]:
+    """Return "active" or "suppressed" by the name of every alert an Alertmanager has now."""
+    with urllib.request.urlopen(f"{alertmanager}/api/v2/alerts", timeout=10) as answer:
+        return {one["labels"]["alertname"]: one["status"]["state"] for one in json.load(answer)}
 
 
 @dataclass

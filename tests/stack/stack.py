@@ -52,6 +52,10 @@ class Stack:
     def prometheus(self) -> Prometheus:
         return Prometheus(f"http://127.0.0.1:{self.topology.port('prometheus', 9090)}")
 
+    @property
+    def alertmanager(self) -> str:
+        return f"http://127.0.0.1:{self.topology.port('alertmanager', 9093)}"
+
     def up(self, names: set[str]) -> None:
         """Start the services in the order Compose would, each when those it waits for are healthy."""
         for name in self.topology.in_order(names - NOT_HERE):

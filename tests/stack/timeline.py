@@ -1,4 +1,4 @@
-"""From the burst to the webhook: when each part of the pipeline knew, in seconds from the burst's onset."""
+"""From a burst to the webhook and back: when each part of the pipeline knew, in seconds from the burst's onset."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -9,20 +9,22 @@ from kafka import KafkaConsumer, TopicPartition
 from collector.schema.topics import EPISODES
 from tests.stack.prometheus import Prometheus, Webhook
 
-BURST = "LLMBurstActive"
+# The alert that says a burst fills an engine's memory. (LLMBurstActive, that there is one, is sent to nobody.)
+TOLD = "LLMBurstExhaustsKVCache"
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """Unix seconds. ``onset`` and ``ended`` are event time (what happened), all others when a part knew."""
+    """Unix seconds. ``onset`` and ``over`` are event time: what happened. All others are when a part knew."""
 
     onset: float
     detected: float
-    told_in_kafka: float
+    in_topic_episodes: float
+    scraped_by_prometheus: float
     firing_in_prometheus: float
-    firing_at_webhook: float
-    ended: float
-    told_ended_in_kafka: float
+    told_to_webhook: float
+    over: float
+    end_in_topic_episodes: float
     gone_in_prometheus: float
     resolved_at_webhook: float
 
@@ -52,27 +54,30 @@ def episode_messages(kafka: str) -> list[tuple[float, dict[str, Any]]]:
 
 
 def timeline(kafka: str, prometheus: Prometheus, webhook: Webhook) -> Timeline:
-    """Return the story of the burst whose alert came first; its end is that of the last one the alert stood for."""
-    notified, alert = webhook.first(BURST, "firing") or (0.0, {})
-    resolved, _ = webhook.first(BURST, "resolved") or (0.0, {})
+    """Return the story of the burst that was told first; its end is that of the last burst the alert stood for."""
+    told, alert = webhook.first(TOLD, "firing") or (0.0, {})
+    resolved, _ = webhook.first(TOLD, "resolved") or (0.0, {})
     service = alert["labels"]["service"]
     bursts = [
         (at, message)
         for at, message in episode_messages(kafka)
         if (message["kind"], message["service"]) == ("burst", service)
     ]
-    told, onset = next((at, m) for at, m in bursts if m["state"] == "onset")
-    told_end, end = [(at, m) for at, m in bursts if m["state"] == "end" and at < resolved][-1]
-    alerts = f'ALERTS{{alertname="{BURST}", alertstate="firing", service="{service}"}}'
-    times = sorted(at for _, stamps in prometheus.samples(alerts, "1h") for at in stamps)
+    began, onset = [(at, m) for at, m in bursts if m["state"] == "onset" and at < told][-1]
+    ended, end = [(at, m) for at, m in bursts if m["state"] == "end" and at < resolved][-1]
+    start = onset["onset"] / 1e6
+    active = prometheus.times_of_ones(f'burstwatch_burst_active{{service="{service}"}}', start, resolved)
+    alerts = f'ALERTS{{alertname="{TOLD}", alertstate="firing", service="{service}"}}'
+    firing = prometheus.times_of_ones(alerts, start, resolved)
     return Timeline(
-        onset=onset["onset"] / 1e6,
+        onset=start,
         detected=onset["detected"] / 1e6,
-        told_in_kafka=told,
-        firing_in_prometheus=times[0],
-        firing_at_webhook=notified,
-        ended=end["end"] / 1e6,
-        told_ended_in_kafka=told_end,
-        gone_in_prometheus=max(at for at in times if at <= resolved),
+        in_topic_episodes=began,
+        scraped_by_prometheus=active[0],
+        firing_in_prometheus=firing[0],
+        told_to_webhook=told,
+        over=end["end"] / 1e6,
+        end_in_topic_episodes=ended,
+        gone_in_prometheus=firing[-1],
         resolved_at_webhook=resolved,
     )
