@@ -100,9 +100,7 @@ class Grafana:
         if status >= 500:
             return _PassingError(f"{where} is in trouble, {doing} ({status}: {words}); its log says more")
         if status == 401:
-            line = (
-                f"{where} does not accept the credentials (401: {words}); is the token of this server, and not expired?"
-            )
+            line = f"{where} does not accept the credentials (401: {words}): they are expired, or of another server"
         elif status == 403:
             line = f"{where} does not allow {doing} (403: {words}); the service account needs {right}"
         elif status == 404:
@@ -172,7 +170,9 @@ def _version(grafana: Grafana) -> str:
         raise OperatorError(
             f"no Grafana API at {grafana.url} (404 under {path}); if Grafana is under another path, --url must name it"
         ) from None
-    version = (said.get("buildInfo") or {}).get("version") if isinstance(said, dict) else None
+    if not isinstance(said, dict) or not isinstance(said.get("buildInfo"), dict):
+        raise OperatorError(f"what answers at {grafana.url} is no Grafana; correct --url")
+    version = said["buildInfo"].get("version")
     found = re.match(r"(\d+)\.(\d+)", str(version or ""))
     if found is None:
         return "unknown"  # an instance may hide its version

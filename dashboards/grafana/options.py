@@ -70,9 +70,9 @@ def _credential(args: argparse.Namespace, environ: Mapping[str, str]) -> Credent
     if args.password_file is not None:
         raise OperatorError("--password-file needs --user")
     if args.token_file is not None:
-        return _secret(args.token_file, "--token-file")
+        return _token(_secret(args.token_file, "--token-file"), f"--token-file {args.token_file}")
     if token := environ.get("GRAFANA_TOKEN", "").strip():
-        return _printable(token, "GRAFANA_TOKEN")
+        return _token(_printable(token, "GRAFANA_TOKEN"), "GRAFANA_TOKEN")
     raise OperatorError("who are you? give --token-file, set GRAFANA_TOKEN, or give --user and --password-file")
 
 
@@ -86,6 +86,12 @@ def _secret(path: Path, option: str) -> str:
     if not secret:
         raise OperatorError(f"{option} {path} is empty")
     return _printable(secret, f"{option} {path}")
+
+
+def _token(secret: str, where: str) -> str:
+    if not secret.isascii() or " " in secret:
+        raise OperatorError(f"{where}: that is no token; one looks like glsa_...")
+    return secret
 
 
 def _printable(secret: str, where: str) -> str:

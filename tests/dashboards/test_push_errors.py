@@ -85,7 +85,8 @@ def test_nobody_there(push, capsys):
 
 
 def test_trouble_that_passes_is_waited_for_and_other_is_said(grafana: FakeGrafana, push, capsys):
-    grafana.fail(SETTINGS, 503, 2)
+    grafana.fail(SETTINGS, 503)
+    grafana.fail(SETTINGS, 500)
     assert push() == 0
     grafana.fail("GET /api/dashboards", 502, 3)
     assert push() == 2
@@ -142,6 +143,13 @@ def test_a_page_instead_of_json_is_told_apart(grafana: FakeGrafana, push, capsys
     grafana.failing.append((SETTINGS, page(200, kind)))
     assert push() == 2
     assert "a page instead of JSON: a proxy or a login page" in error(capsys)
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"buildInfo": None}, 5])
+def test_another_server_that_speaks_json_is_no_grafana(grafana: FakeGrafana, push, capsys, answer):
+    grafana.failing.append((SETTINGS, lambda handler: handler.answer(200, answer)))
+    assert push() == 2
+    assert "is no Grafana; correct --url" in error(capsys)
 
 
 def test_a_redirect_is_not_followed_as_it_would_lose_what_is_sent(grafana: FakeGrafana, push, capsys):
@@ -224,18 +232,21 @@ def test_who_one_is_comes_from_a_file_the_environment_or_a_user(bare, token: Pat
     assert bare() == 0
     monkeypatch.delenv("GRAFANA_TOKEN")
     password = tmp_path / "password"
-    password.write_text("pa:ss\n")
-    assert bare("--user", "admin", "--password-file", password) == 0
+    for secret in ("pa:ss\n", "пароль"):
+        password.write_text(secret)
+        assert bare("--user", "admin", "--password-file", password) == 0
     password.write_text("wrong")
     assert bare("--user", "admin", "--password-file", password) == 2
 
 
 def test_secrets_that_are_missing_or_misplaced(bare, token: Path, tmp_path: Path, capsys):
-    empty, two_lines, binary = tmp_path / "empty", tmp_path / "two", tmp_path / "binary"
+    empty, two_lines, binary, words = (tmp_path / name for name in ("empty", "two", "binary", "words"))
+    words.write_text("glsa_пароль")
     empty.write_text("\n")
     two_lines.write_text("glsa_a\nglsa_b")
     binary.write_bytes(b"\xff\xfe")
-    for options, words in (
+    for options, expected in (
+        (("--token-file", words), "that is no token"),
         (("--token-file", tmp_path / "none"), "cannot read --token-file"),
         (("--token-file", empty), "is empty"),
         (("--token-file", binary), "is no text"),
@@ -247,8 +258,8 @@ def test_secrets_that_are_missing_or_misplaced(bare, token: Path, tmp_path: Path
     ):
         assert bare(*options) == 2
         text = error(capsys)
-        assert words in text
-        assert "glsa" not in text
+        assert expected in text
+        assert "glsa_" not in text.replace("glsa_...", "")
 
 
 def test_without_the_extra_push_says_how_to_get_it(token: Path, capsys, monkeypatch):

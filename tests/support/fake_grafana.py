@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from tests.support.fake_grafana_state import Answer, GrafanaState, Refusal
 
 TOKENS = {"s3cret": "Admin", "editor": "Editor", "viewer": "Viewer"}
-PASSWORDS = {("admin", "pa:ss"): "Admin"}
+PASSWORDS = {("admin", "pa:ss"): "Admin", ("admin", "пароль"): "Admin"}
 _ROLES = ("Viewer", "Editor", "Admin")
 
 
