@@ -93,8 +93,8 @@ class Table(Panel):
         return {"mode": "thresholds"}
 
     def custom(self) -> Json:
-        """Return how cells are drawn."""
-        return {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}
+        """Return how cells are drawn: columns narrow enough that none is cut off in half a board's width."""
+        return {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False, "minWidth": 80}
 
     def options(self) -> Json:
         """Return a dense table with headings."""

@@ -90,7 +90,8 @@ def counted(metric: str, by: Sequence[str] = BY_SERVICE, where: str = SERVICE) -
 def risen(metric: str, by: Sequence[str] = BY_SERVICE, where: str = "") -> str:
     """Return the same for a counter that appears with the first thing it counts, which ``increase`` does not see."""
     here = selector(metric, where)
-    return f"{_by('sum', by)}(increase({here}[$__range]) > 0 or ({here} unless {here} offset $__range))"
+    grown = f"increase({here}[$__range])"
+    return f"{_by('sum', by)}({grown} > 0 or ({here} unless {here} offset $__range) or {grown})"
 
 
 def buckets(metric: str) -> str:
