@@ -137,6 +137,7 @@ class Marker:
             f"updating annotation {number}",
             lambda api: api.client.PATCH(f"/annotations/{number}", json=body),
             right="annotations:write (the Editor role has it)",
+            absent=True,  # somebody deleted it since it was found: so be it
         )
 
 

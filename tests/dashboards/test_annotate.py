@@ -139,6 +139,14 @@ def test_an_episode_grafana_does_not_take_does_not_keep_the_others_out(annotate,
     assert "Tags length exceeds" in said.err
 
 
+def test_one_that_is_deleted_while_it_is_completed_is_let_go(annotate, broker, grafana):
+    tell(broker.bootstrap_servers, burst("onset"))
+    annotate()
+    tell(broker.bootstrap_servers, burst("end"))
+    grafana.fail("PATCH /api/annotations", 404, message="Annotation not found")
+    assert annotate() == 0
+
+
 def test_who_may_not_write_is_told_which_right_is_missing(annotate, broker, token, capsys):
     tell(broker.bootstrap_servers, burst("end"))
     token.write_text("viewer")
