@@ -22,17 +22,17 @@ PANELS = {
     "timeseries": ("TimeSeries", True),
 }
 
-# JSON has no enums: L<T> takes each by its value. PrometheusQuery and PrometheusAnnotation are the allow-list: the
-# data source plugin declares these keys, in a package that cannot be installed without the rest of Grafana.
+# JSON has no enums: L<T> takes each by its value. PrometheusQuery and Annotation are the allow-list: the data source
+# plugins declare these keys, in packages that cannot be installed without the rest of Grafana.
 PRELUDE = """\
 import type * as g from '@grafana/schema';
 type L<T> = unknown extends T ? T : T extends string ? `${T}` : T extends number | boolean | null | undefined ? T
   : T extends (infer U)[] ? L<U>[] : T extends object ? { [K in keyof T]: L<T[K]> } : T;
 type PrometheusQuery = L<g.DataQuery> & { expr: string; legendFormat?: string; range?: boolean; instant?: boolean;
   format?: 'time_series' | 'table' | 'heatmap'; exemplar?: boolean; interval?: string; editorMode?: 'code' };
-type PrometheusAnnotation = L<Omit<g.AnnotationQuery, 'target'>> & { expr?: string; titleFormat?: string;
-  textFormat?: string; tagKeys?: string; step?: string; useValueForTime?: boolean;
-  target?: g.AnnotationQuery['target'] & Partial<PrometheusQuery> };
+type Annotation = L<Omit<g.AnnotationQuery, 'target'>> & { expr?: string; titleFormat?: string; textFormat?: string;
+  tagKeys?: string; step?: string; useValueForTime?: boolean;
+  target?: { limit: number; matchAny: boolean; tags: string[]; type: 'tags' | 'dashboard' } };
 """
 
 
@@ -56,7 +56,7 @@ def _shown(board: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _constants(board: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
     yield "board", "L<Omit<g.Dashboard, 'panels' | 'annotations'>>", _without(board, "panels", "annotations")
-    yield "annotations", "PrometheusAnnotation[]", board["annotations"]["list"]
+    yield "annotations", "Annotation[]", board["annotations"]["list"]
     for row in (panel for panel in board["panels"] if panel["type"] == "row"):
         yield f"row_{row['id']}", "L<g.RowPanel>", {**row, "panels": []}
     for panel in _shown(board):
