@@ -34,12 +34,16 @@ class Run:
     alerts: list[dict[str, str]] = field(default_factory=list)
     exit_codes: dict[str, int] = field(default_factory=dict)
 
-    def look(self, asked: list[Query], filled: list[Variable]) -> None:
-        """Ask what has not answered yet: an instant query is right when there was something at one moment."""
+    def look(self, asked: list[Query], filled: list[Variable], *, again: bool = False) -> None:
+        """Ask what has not answered yet: an instant query is right when there was something at one moment.
+
+        ``again`` asks all, for the number of points of the whole run.
+        """
         prometheus = self.stack.prometheus
         for query in asked:
-            if not self.points.get(query.name):
-                self.points[query.name] = prometheus.points(query.expr, self.load_from, instant=query.instant)
+            if again or not self.points.get(query.name):
+                points = prometheus.points(query.expr, self.load_from, instant=query.instant)
+                self.points[query.name] = max(points, self.points.get(query.name, 0))
         for variable in filled:
             if not self.points.get(variable.name):
                 series, label = selector(variable)
@@ -89,6 +93,7 @@ def _watched(run: Run) -> Run:
     while (loaded := time.time() - run.load_from) < LOAD_S or (loaded < LOAD_S_MAX and (run.waiting or not told())):
         time.sleep(5)
         run.look(asked, filled)
+    run.look(asked, filled, again=True)
     run.exit_codes["replay-0"] = stack.stop("replay-0")
     assert told(), f"no burst was told within {loaded:.0f} s\n{stack.logs()}"
     stack.wait_until(lambda: over() is not None, RESOLVED_WITHIN_S, "the word that it is over")
