@@ -116,9 +116,8 @@ def _ours(found: Json, wanted: Json) -> Iterator[Difference]:
 
 def _contact_point(found: Json, wanted: Json) -> Iterator[Difference]:
     settings = found.get("settings") or {}
-    known = {key: value for key, value in settings.items() if value != _REDACTED}
     shown = wanted | {"settings": {k: v for k, v in wanted["settings"].items() if settings.get(k) != _REDACTED}}
-    for difference in _ours(found | {"settings": known}, shown):
+    for difference in _ours(found, shown):
         # A webhook's address is often its password, and what a push says ends up in logs.
         secret = difference.path.startswith("settings")
         yield Difference(difference.path, "(not shown)", "(not shown)") if secret else difference
