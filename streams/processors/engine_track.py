@@ -124,6 +124,7 @@ class EngineTrack:
 
     def _remember(self, reading: Reading) -> None:
         self._outlook: Outlook | None = None
+        self._kv_outlook: tuple[Drift | None, Exhaustion | None] | None = None
         entry = (reading.at, reading.kv_usage, reading.waiting, self.preempted)
         if self._history and reading.at - self._history[-1][0] < _STEP_US:
             held = self._history.pop()
@@ -136,16 +137,23 @@ class EngineTrack:
             self._outlook = self._look_ahead()
         return self._outlook
 
+    def kv_outlook(self) -> tuple[Drift | None, Exhaustion | None]:
+        """Return the part of the outlook that is about KV usage: growth and exhaustion; half the work of all of it."""
+        if self._kv_outlook is None:
+            growth, usage = self._growth(1), self.last.kv_usage
+            self._kv_outlook = growth, None if usage is None else exhaustion(1 - usage, growth)
+        return self._kv_outlook
+
     def _look_ahead(self) -> Outlook:
-        kv_growth, waiting_growth = self._growth(1), self._growth(2)
-        usage = self.last.kv_usage
+        kv_growth, full = self.kv_outlook()
+        waiting_growth = self._growth(2)
         entries = list(self._history)
         span_us = entries[-1][0] - entries[0][0]
         counted = self.last.preemptions is not None and span_us >= SPAN_S * SECOND_US
         return Outlook(
             kv_growth=kv_growth,
             waiting_growth=waiting_growth,
-            exhaustion=None if usage is None else exhaustion(1 - usage, kv_growth),
+            exhaustion=full,
             preemption_rate=sum(entry[3] for entry in entries[1:]) / (span_us / SECOND_US) if counted else None,
         )
 
@@ -184,7 +192,7 @@ class EngineTrack:
         usage = self.last.kv_usage
         if usage is None or usage < (BURST_RATIO if during_burst else WATCH_RATIO):
             return None
-        found = self.outlook().exhaustion
+        _, found = self.kv_outlook()
         return found if found and found.lower_s < LOWER_S and found.estimate_s < ESTIMATE_S else None
 
     def _follow(self, episode: PressureEpisode, reading: Reading) -> PressureEpisode | None:

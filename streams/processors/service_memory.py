@@ -39,7 +39,8 @@ def _emptiness(known: tuple[Place, EngineTrack]) -> tuple[float, Place]:
 
 
 def _engine(track: EngineTrack) -> EngineMemory:
-    last, full = track.last, track.outlook().exhaustion
+    last = track.last
+    _, full = track.kv_outlook()
     return EngineMemory(
         node=last.node,
         engine=last.engine,

@@ -87,8 +87,9 @@ def test_the_fullest_engines_are_shown_and_those_that_do_not_tell_come_last():
     messages = told(readings, until=13)
     levels = [engine["kv_cache_usage_ratio"] for engine in memory_at(messages, 10)["engines"]]
     assert levels == [n / count for n in range(count - 1, 9, -1)]
-    few = told([r for r in readings if r.engine in ("e01", "e02", "mute")], until=13)
-    assert [engine["engine"] for engine in memory_at(few, 10)["engines"]] == ["e02", "e01", "mute"]
+    few = [reading(at(11), engine="unused", kv=0.0), *(r for r in readings if r.engine in ("e01", "e02", "mute"))]
+    shown = [engine["engine"] for engine in memory_at(told(few, until=13), 10)["engines"]]
+    assert shown == ["e02", "e01", "unused", "mute"]
 
 
 def test_a_reading_from_the_boundarys_future_is_not_in_its_row():
@@ -128,10 +129,10 @@ def test_what_memory_adds_to_a_boundary_is_small():
             apply_all(state, [agent.message([arrival(at(s))], watermark=at(s))])
         tracks = state.pressure._tracks.values()
         for track in tracks:
-            track._outlook = None
+            track._kv_outlook = None
         began = time.perf_counter()
         memory = state.pressure.memory(at(10))
         spent_us = (time.perf_counter() - began) * 1e6
-        assert sum(track._outlook is not None for track in tracks) == min(count, ENGINES_SHOWN)
+        assert sum(track._kv_outlook is not None for track in tracks) == min(count, ENGINES_SHOWN)
         assert (memory is None) == (count == 0)
         print(f"{count} engines: {spent_us:.0f} us a boundary")
