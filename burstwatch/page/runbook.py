@@ -1,5 +1,6 @@
 """The runbook as a page of its own: the project's Markdown with an anchor per alert. The only Markdown reader."""
 
+from html import escape
 from importlib.resources import files
 from itertools import pairwise
 
@@ -37,12 +38,20 @@ def runbook_page(markdown: str) -> str:
     """
     reader = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = reader.parse(markdown)
+    contents = []
     for opening, inline in pairwise(tokens):
         if opening.type == "heading_open":
             opening.attrSet("id", _anchor(inline))
-    return _PAGE.format(body=reader.renderer.render(tokens, reader.options, {}))
+            if opening.tag == "h2":
+                contents.append(f'<li><a href="#{_anchor(inline)}">{escape(_text(inline))}</a></li>')
+    body = reader.renderer.render(tokens, reader.options, {})
+    listed = '</h1>\n<nav aria-label="Alerts"><ul>\n{}\n</ul></nav>'.format("\n".join(contents))
+    return _PAGE.format(body=body.replace("</h1>", listed, 1))
+
+
+def _text(inline: Token) -> str:
+    return "".join(child.content for child in inline.children or ())
 
 
 def _anchor(inline: Token) -> str:
-    text = "".join(child.content for child in inline.children or ())
-    return "".join(c if c.isalnum() else "-" for c in text.lower()).strip("-")
+    return "".join(c if c.isalnum() else "-" for c in _text(inline).lower()).strip("-")

@@ -52,6 +52,7 @@ def test_every_alert_has_its_anchor():
     assert len(alerts) > 5
     page = runbook_page(markdown)
     assert [name for name in alerts if f'<h2 id="{name.lower()}">{name}</h2>' not in page] == []
+    assert [name for name in alerts if f'<li><a href="#{name.lower()}">{name}</a></li>' not in page] == []
 
 
 def test_html_in_the_runbook_is_shown_and_not_obeyed():

@@ -9,20 +9,12 @@ import sys
 import urllib.request
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 
 from collector.schema.topics import EPISODES, WINDOWS
 from tests.support.kafka_clients import wait_for
+from tests.support.page_process import SEEN_AT, everything
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-
-SEEN_AT = """() => {
-    window.seenAt = {};
-    new MutationObserver(() => {
-        const items = document.querySelectorAll("#episode-list li[data-id]");
-        for (const item of items) window.seenAt[item.dataset.id] ??= Date.now();
-    }).observe(document.querySelector("#episode-list"), { childList: true, subtree: true });
-}"""
 
 
 @pytest.fixture
@@ -40,19 +32,6 @@ def up(tmp_path):
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     process.communicate(timeout=90)
-
-
-def everything(kafka, topic):
-    """Return (message, append time in ms) of all there is on ``topic``."""
-    consumer = KafkaConsumer(bootstrap_servers=kafka)
-    partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
-    consumer.assign(partitions)
-    consumer.seek_to_beginning()
-    ends, found = consumer.end_offsets(partitions), []
-    while any(consumer.position(tp) < end for tp, end in ends.items()):
-        found += [(json.loads(r.value), r.timestamp) for rs in consumer.poll(500).values() for r in rs]
-    consumer.close()
-    return found
 
 
 def page_pid(up):

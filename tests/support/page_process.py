@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from kafka import KafkaConsumer, TopicPartition
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 # No sandbox: tests may run as root. The rest keeps Chromium from calling home.
@@ -20,6 +21,15 @@ CHROMIUM_ARGS = [
 ]  # fmt: skip
 AXE = "axe-core@4.14.1"
 BUILD = Path(__file__).parents[2] / "build"
+
+# In the page: notes in ``window.seenAt`` when (ms) each episode came into the list.
+SEEN_AT = """() => {
+    window.seenAt = {};
+    new MutationObserver(() => {
+        const items = document.querySelectorAll("#episode-list li[data-id]");
+        for (const item of items) window.seenAt[item.dataset.id] ??= Date.now();
+    }).observe(document.querySelector("#episode-list"), { childList: true, subtree: true });
+}"""
 
 
 class PageProcess:
@@ -91,3 +101,16 @@ def axe_source() -> str:
             pytest.skip(f"npm could not fetch {AXE}: {done.stderr.strip()[-200:]}")
         subprocess.run(["tar", "xzf", done.stdout.strip().splitlines()[-1]], cwd=folder, check=True)
     return script.read_text()
+
+
+def everything(kafka: str, topic: str) -> list[tuple[dict[str, Any], int]]:
+    """Return (message, append time in ms) of all there is on ``topic``."""
+    consumer = KafkaConsumer(bootstrap_servers=kafka)
+    partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
+    consumer.assign(partitions)
+    consumer.seek_to_beginning()
+    ends, found = consumer.end_offsets(partitions), []
+    while any(consumer.position(tp) < end for tp, end in ends.items()):
+        found += [(json.loads(r.value), r.timestamp) for rs in consumer.poll(500).values() for r in rs]
+    consumer.close()
+    return found

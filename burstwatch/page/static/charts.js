@@ -9,7 +9,7 @@ import { DASH, clock, day, hourMinute, interval, number, percent, zoneName } fro
 const US = 1e6;
 const AXIS_PX = 52; // the same for all, so that a moment is straight above itself
 const X_AXIS_PX = 26; // only the last has it
-const HEIGHT_PX = { rate: 172, kv: 132, failures: 132 };
+const HEIGHT_PX = { rate: 172, kv: 142, failures: 132 };
 
 const PANELS = [
   {
@@ -20,7 +20,7 @@ const PANELS = [
   {
     key: "kv", kind: "pressure", field: "kv_usage_peak", color: "--kv",
     title: "KV cache in use", unit: "", form: percent, tick: (v) => `${Math.round(100 * v)} %`,
-    range: () => [0, 1.12],
+    range: () => [0, 1.3], // room for the words above a full cache
     splits: [0, 0.25, 0.5, 0.75, 1],
   },
   {
@@ -194,7 +194,7 @@ export class Charts {
     for (const { panel, box, value, note } of this.plots) {
       const at = this.index ?? newestKnown(data.values[panel.field]);
       setText(value, this.reading(panel, at));
-      setText(note, panel.key === "kv" ? "fullest engine, peak of 10 s" : `over ${windows[panel.key]}${panel.lower ? ", with 95 % bounds" : ""}`);
+      setText(note, panel.key === "kv" ? "fullest engine, peak of 10 s" : `over ${windows[panel.key]}${panel.lower && services.length === 1 ? ", with 95 % bounds" : ""}`);
       box.setAttribute("aria-label", summary(panel, data, services, span, this.view.shades[panel.key]));
     }
   }

@@ -60,7 +60,8 @@ export function verdict(state) {
   const first = open[0];
   const title = `${kinds.map((kind, i) => (i ? NOUNS[kind].toLowerCase() : NOUNS[kind])).join(", ")}`;
   const since = `since ${clock(ms(first.onset))}, ${day(ms(first.onset))}`;
-  if (services.length > 1) return { tone: kinds.at(-1), title, detail: `${services.length} services, ${since}` };
+  const who = services.length > 3 ? `${services.length} services` : services.sort().join(", ");
+  if (services.length > 1) return { tone: kinds.at(-1), title, detail: `${who} since ${clock(ms(first.onset))}` };
   return { tone: kinds.at(-1), title, detail: [`${services[0]} ${since}`, ...sizes(state, services[0], open)].join(" · ") };
 }
 

@@ -34,8 +34,10 @@ function drawNow() {
   if (choice.service !== ALL && !state.services.has(choice.service)) choice.service = ALL;
   const services = drawn(state, choice.service);
   const any = state.services.size > 0;
-  show(byId("empty"), !any && status?.kafka !== "away");
+  show(byId("empty"), !any && status?.kafka === "live");
   for (const id of ["story", "services", "memory"]) show(byId(id), any);
+  show(byId("episodes"), any || state.episodes.size > 0);
+  show(byId("controls"), any);
   drawLead();
   drawStatus();
   showEpisodes(byId("episode-list"), state, choice.service);
@@ -52,7 +54,11 @@ function drawNow() {
 }
 
 function drawLead() {
-  const { tone, title, detail } = verdict(state);
+  const known = verdict(state);
+  // What was true when the news stopped is not said as if it were true now.
+  const old = known.tone !== "wait" && ((!link.up && link.ever) || status?.kafka === "away");
+  const { tone, title, detail } = old
+    ? { tone: "wait", title: `Last known: ${known.title.toLowerCase()}`, detail: known.detail.replace(/ now$/, "") } : known;
   const node = byId("verdict");
   setText(node, title);
   node.dataset.tone = tone;

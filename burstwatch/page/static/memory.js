@@ -42,7 +42,8 @@ function barOf(service, engine, named) {
 /** When the cache will be full, in words: at the earliest, and as estimated. */
 export function ahead({ kv_cache_usage_ratio: usage, kv_exhaustion_lower_s: lower, kv_exhaustion_estimate_s: estimate }) {
   if (usage === null) return DASH;
-  if (lower === null && estimate === null) return usage >= 0.995 ? "full" : "not filling up";
+  // Usage that stands still at the top is full for whoever waits, whatever its growth says.
+  if (lower === null && estimate === null) return usage >= 0.95 ? "full or nearly so" : "not filling up";
   return `full in ${seconds(lower)} – ${seconds(estimate)}`;
 }
 

@@ -38,7 +38,8 @@ export function seconds(value) {
 
 /** An interval in the words of `form`; nothing if either end is missing. */
 export function interval(low, high, form) {
-  return known(low) && known(high) ? `${form(low)} – ${form(high)}` : "";
+  if (!known(low) || !known(high)) return "";
+  return form === percent ? `${(100 * low).toFixed(1)} – ${percent(high)}` : `${form(low)} – ${form(high)}`;
 }
 
 /** 60 -> "1 min": how windows are called. */
