@@ -47,7 +47,7 @@ BOUNDS = (1, 2, 4, 8, 16, 32, 64)
 
 # Counters per second, and gauges, as (calm, burst); what is not here is a counter that rests, or a gauge of 1.
 RATES = {
-    "arrivals_total": (1.0, 6.0), "tokens_total": (300.0, 1800.0), "messages_total": (4.0, 8.0),
+    "arrivals_total": (1.92, 11.5), "tokens_total": (300.0, 1800.0), "messages_total": (4.0, 8.0),
     "attributed_failures_total": (0.0, 0.3), "failures_total": (0.0, 0.2), "engine_preemptions_total": (0.0, 2.0),
     "capture_messages_total": (4.0, 8.0), "capture_events_total": (3.0, 20.0), "dead_letters_total": (0.0, 0.02),
 }  # fmt: skip
@@ -117,7 +117,7 @@ def openmetrics(*, idle: bool = False) -> str:
 def _series(*, idle: bool) -> Iterator[Series]:
     for metric in CATALOGUE.values():
         if not idle or ("service" not in metric.labels and not {"node", "agent"} & set(metric.labels)):
-            yield from _of_metric(metric, rate=0.0 if idle else 1.0)
+            yield from _of_metric(metric, idle=idle)
     for job in ("burstwatch-worker", "burstwatch-capture"):
         labels = {"job": job, "instance": f"{job}:9464"}
         yield "up", labels, [(at, 1) for at in TIMES]
@@ -127,15 +127,15 @@ def _series(*, idle: bool) -> Iterator[Series]:
         yield "ALERTS", labels, [(at, 1) for at in range(*BURST, STEP)]
 
 
-def _of_metric(metric: Metric, *, rate: float) -> Iterator[Series]:
+def _of_metric(metric: Metric, *, idle: bool) -> Iterator[Series]:
     short = metric.name.removeprefix("burstwatch_")
     for labels in _label_sets(metric):
         if metric.type is MetricType.HISTOGRAM:
             yield from _histogram(metric.name, labels)
         elif metric.type is MetricType.COUNTER:
-            yield metric.name, labels, _counted(short, labels, rate)
+            yield metric.name, labels, _counted(short, labels, rate=0.0 if idle else 1.0)
         else:
-            levels = ((at, _level(short, labels, at)) for at in TIMES)
+            levels = ((at, _level(short, labels, at, 0.0 if idle else heat(at))) for at in TIMES)
             yield metric.name, labels, [(at, level) for at, level in levels if level is not None]
 
 
@@ -157,10 +157,10 @@ def _label_sets(metric: Metric) -> Iterator[dict[str, str]]:
             yield labels | ({"node": node, "engine": engine} if engines else {})
 
 
-def _counted(short: str, labels: dict[str, str], rate: float) -> list[tuple[int, float]]:
+def _counted(short: str, labels: dict[str, str], *, rate: float) -> list[tuple[int, float]]:
     calm, burst = RATES.get(short, (0.0, 0.0))
     if short == "completions_total":
-        calm, burst = {"ok": (1.0, 5.0), "failed": (0.0, 0.4), "cancelled": (0.01, 0.02)}[labels["outcome"]]
+        calm, burst = {"ok": (1.9, 11.0), "failed": (0.0, 0.5), "cancelled": (0.02, 0.04)}[labels["outcome"]]
     total = 0.0
     points = []
     for at in TIMES:
@@ -169,16 +169,15 @@ def _counted(short: str, labels: dict[str, str], rate: float) -> list[tuple[int,
     return points
 
 
-def _level(short: str, labels: dict[str, str], at: int) -> float | None:
+def _level(short: str, labels: dict[str, str], at: int, hot: float) -> float | None:
     if short in AGES:
         return at - AGES[short]
     if short == "gpu_memory_bytes":
         return BYTES[labels["state"]]
     if short in ONLY_IN_A_BURST:
-        return ONLY_IN_A_BURST[short] * (1.0 if labels["bound"] == "lower" else 1.4) if 0.3 < heat(at) < 1 else None
+        return ONLY_IN_A_BURST[short] * (1.0 if labels["bound"] == "lower" else 1.4) if hot > 0.3 else None
     calm, burst = LEVELS.get(short, (1, 1))
-    # The second engine has less to do.
-    hot = heat(at) * (0.5 if labels.get("node") == ENGINES[1][0] else 1.0)
+    hot *= 0.5 if labels.get("node") == ENGINES[1][0] else 1.0  # the second engine has less to do
     if isinstance(calm, int) and isinstance(burst, int):
         return round(calm + (burst - calm) * hot)
     return round(weight(labels) * (calm + (burst - calm) * hot), 5)

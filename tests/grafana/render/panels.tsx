@@ -1,12 +1,13 @@
 // Each panel type drawn with the component Grafana draws it with, given what Grafana's panel would give it.
 import {
-  type DataFrame, type FieldDisplay, type TimeRange, FieldType, VizOrientation, dateTime, getDisplayValueAlignmentFactors,
-  getFieldDisplayName, getFieldDisplayValues, renderMarkdown,
+  type DataFrame, type FieldDisplay, type TimeRange, FieldType, VizOrientation, applyNullInsertThreshold, dateTime,
+  getDisplayValueAlignmentFactors, getFieldDisplayName, getFieldDisplayValues, renderMarkdown,
 } from '@grafana/data';
 import {
   BarGauge, BigValue, BigValueTextMode, type UPlotConfigBuilder, TimeSeries, VizRepeater, useTheme2,
 } from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
+import { useMemo } from 'react';
 import { completed } from './fields';
 import type { Panel, Request } from './model';
 import { Heatmap, StateTimeline } from './standins';
@@ -63,7 +64,12 @@ function NoData({ panel, height }: PanelProps) {
 
 function Lines({ panel, frames, marks, asked, width, height }: PanelProps) {
   const theme = useTheme2();
-  const range = timeRange(asked);
+  const [from, to] = [asked.from * 1000, asked.to * 1000];
+  // As Grafana's panel does: a point that is missing is a gap. The component itself does so for the first line only.
+  const gapped = useMemo(
+    () => frames.map((frame) => applyNullInsertThreshold({ frame, refFieldPseudoMin: from, refFieldPseudoMax: to })),
+    [frames, from, to]
+  );
   const legend = { calcs: [], displayMode: 'list', placement: 'bottom', showLegend: true, ...panel.options.legend };
   // Grafana keeps its annotation layer to itself; a band for each episode stands in for it.
   const drawMarks = (builder: UPlotConfigBuilder) => {
@@ -78,14 +84,14 @@ function Lines({ panel, frames, marks, asked, width, height }: PanelProps) {
     return null;
   };
   return (
-    <TimeSeries frames={frames} timeRange={range} timeZone="utc" width={width} height={height} legend={legend}>
+    <TimeSeries frames={gapped} timeRange={timeRange(from, to)} timeZone="utc" width={width} height={height} legend={legend}>
       {drawMarks}
     </TimeSeries>
   );
 }
 
-export function timeRange(asked: Request): TimeRange {
-  const [from, to] = [dateTime(asked.from * 1000), dateTime(asked.to * 1000)];
+function timeRange(fromMs: number, toMs: number): TimeRange {
+  const [from, to] = [dateTime(fromMs), dateTime(toMs)];
   return { from, to, raw: { from, to } };
 }
 

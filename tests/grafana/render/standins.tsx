@@ -19,15 +19,15 @@ export function StateTimeline({ frames, asked, width, height }: Props) {
   const rows = frames.flatMap((frame) =>
     frame.fields
       .filter((field) => field.type !== FieldType.time)
-      .map((field) => ({ name: getFieldDisplayName(field, frame, frames), times: frame.fields[0].values, field }))
+      .map((field) => ({ name: getFieldDisplayName(field, frame, frames), time: frame.fields[0], field }))
   );
   const tall = Math.min(32, (height - AXIS) / Math.max(rows.length, 1));
   return (
     <svg width={width} height={height} fontSize={11} fill={theme.colors.text.primary}>
-      {rows.map(({ name, times, field }, row) => (
+      {rows.map(({ name, time, field }, row) => (
         <g key={row} transform={`translate(0 ${row * tall})`}>
           <text x={NAMES - 6} y={tall / 2 + 4} textAnchor="end">{name.slice(0, 26)}</text>
-          {runs(times, field).map(({ from, to, text, color }) => {
+          {runs(time, field).map(({ from, to, text, color }) => {
             const left = place(from / 1000, asked, width);
             const wide = Math.max(place(to / 1000, asked, width) - left, 1);
             return (
@@ -47,10 +47,10 @@ export function StateTimeline({ frames, asked, width, height }: Props) {
 const place = (at: number, asked: Request, width: number) =>
   NAMES + ((at - asked.from) / (asked.to - asked.from)) * (width - NAMES - 4);
 
-function runs(times: number[], field: Field) {
+function runs(time: Field, field: Field) {
   const found: Array<{ from: number; to: number; text: string; color: string }> = [];
-  const step = field.config.interval ?? times[1] - times[0];
-  times.forEach((at, index) => {
+  const step = time.config.interval!;
+  time.values.forEach((at, index) => {
     const { text, color = 'grey' } = field.display!(field.values[index]);
     const last = found.at(-1);
     if (last && last.text === text && last.color === color && at - last.to <= step) {
