@@ -172,7 +172,8 @@ CAUSE = Row(
         TimeSeries(
             id=401,
             title="What failures coincide with",
-            what="Failed requests per second by what was on in their second: a burst, memory pressure, both, neither.",
+            what="Failed requests per second by what was on in their second: a burst, memory pressure, "
+            "both, neither. Told 30 s late: the bars stand right of the failures.",
             normal="none.",
             act="burst_and_memory_pressure is the paper's finding: add KV cache or limit bursts. neither: not load. "
             "unknown: no engine is read.",

@@ -104,10 +104,10 @@ NOW = Row(
             id=106,
             title="Soonest KV exhaustion",
             what="Lower 95 % bound of the time until the first engine's KV cache is full, if it grows on as it does.",
-            normal="no value: no cache clearly grows (or no engine is read, see the panel beside).",
+            normal="no value: no cache clearly grows, one that is full already included: see the panel beside.",
             act="minutes or less: shed load or add capacity now, the Memory board names the engine.",
             alerts=["LLMBurstExhaustsKVCache"],
-            empty="none in sight",
+            empty="no cache grows",
             queries=[
                 Query(expr=f"""min({newest("kv_exhaustion_seconds", where=f'{SERVICE}, bound="lower"')})"""),
             ],
