@@ -20,6 +20,7 @@ from tests.stack.expected import ALERTS, ALERTS_TOO, WITHOUT_DATA
 from tests.stack.stack import NOT_HERE, property_name
 from tests.stack.timeline import TOLD, timeline
 from tests.stack.topology import ROOT
+from tests.support.pipeline import run_cli
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(480)]
 
@@ -141,9 +142,23 @@ def _texts_of_kafkas_configuration() -> bytes:
     return b"".join(found)
 
 
+def test_the_trace_holds_what_the_workers_counted(run):
+    """The export is the command in the head of docker-compose.yml; capture finishes its last segment when stopped."""
+    counted = sum(float(one["value"][1]) for one in run.stack.prometheus.instant("burstwatch_completions_total"))
+    assert run.stack.stop("capture-0") == 0
+    text = (ROOT / "docker-compose.yml").read_text().replace("\\\n#", "")
+    words = re.search(r"exec capture burstwatch (.+)", text)[1].split()
+    done = run_cli(*(run.stack.topology.rewritten(word, "capture") for word in words))
+    assert done.returncode == 0, done.stderr
+    print(f"\n{done.stdout}")
+    assert "known loss: 0 messages missing, 0 events dropped" in done.stdout + done.stderr
+    rows = run.stack.topology.places("capture")["/var/lib/burstwatch/captured"] / "trace.csv"
+    assert len(rows.read_text().splitlines()) - 1 == counted > 500
+
+
 def test_stopping_everything_as_docker_does_ends_it_in_order(run):
     begun = time.monotonic()
     codes = run.exit_codes | run.stack.down()
     print(f"\nstopped in {time.monotonic() - begun:.1f} s: {codes}")
     assert {name: code for name, code in codes.items() if code} == {}
-    assert set(codes) >= {f"{name}-0" for name in run.stack.topology.ours() - {"workload"}}
+    assert set(codes) >= {f"{name}-0" for name in run.stack.topology.ours() - {"workload", "capture"}}
