@@ -234,7 +234,9 @@ CAUSE = Row(
             normal="none.",
             act="the node that preempts while failures grow is the one to look at: Memory board.",
             empty="no engine readings",
-            queries=[Query(expr=rated("engine_preemptions_total", _ENGINE, _ON_NODES), legend="{{node}} {{engine}}")],
+            queries=[
+                Query(expr=rated("engine_preemptions_total", _ENGINE, _ON_NODES), legend="{{node}} engine {{engine}}")
+            ],
             unit="reqps",
             least=0,
             links=[to_board(MEMORY, "Memory")],
@@ -246,7 +248,9 @@ CAUSE = Row(
             normal="0, or falling.",
             act="a queue on one node only: routing. On all: capacity.",
             empty="no engine readings",
-            queries=[Query(expr=newest("engine_requests_waiting", _ENGINE, _ON_NODES), legend="{{node}} {{engine}}")],
+            queries=[
+                Query(expr=newest("engine_requests_waiting", _ENGINE, _ON_NODES), legend="{{node}} engine {{engine}}")
+            ],
             least=0,
             links=[to_board(MEMORY, "Memory")],
         ),

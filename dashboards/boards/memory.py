@@ -14,7 +14,7 @@ _NO_ENGINE = "no engine readings"
 _NOT_GROWING = "no cache clearly grows"
 _ENGINE = ("node", "engine")
 _ON_NODES = f"{SERVICE}, {NODE}"
-_NAMED = "{{node}} {{engine}}"
+_NAMED = "{{node}} engine {{engine}}"
 
 
 NOW = Row(

@@ -8,6 +8,8 @@ from dashboards.boards.queries import Json, Query
 
 _LEGEND: Json = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
 _SOFT_ENDS = {"percentunit": 0.05, "s": 0.01}
+_WHOLE_WIDTH = 24
+_AXIS_PX = 80  # as wide as any label: panels below one another have the same second at the same place
 _BARS: Json = {"custom__drawStyle": "bars", "custom__fillOpacity": 60, "custom__lineWidth": 0}
 _ROLES: dict[str, Json] = {
     "line": {},
@@ -41,24 +43,29 @@ class TimeSeries(Panel):
     def custom(self) -> Json:
         """Return how lines are drawn."""
         scale: Json = {"type": "log", "log": 10} if self.logarithmic else {"type": "linear"}
-        return self._soft_end() | {
-            "axisBorderShow": False,
-            "axisLabel": self.axis,
-            "axisPlacement": "auto",
-            "barAlignment": 0,
-            "drawStyle": "line",
-            "fillOpacity": 30 if self.stacked else 0,
-            "gradientMode": "none",
-            "hideFrom": {"legend": False, "tooltip": False, "viz": False},
-            "lineInterpolation": "linear",
-            "lineWidth": 1 if self.stacked else 2,
-            "pointSize": 4,
-            "scaleDistribution": scale,
-            "showPoints": "auto",
-            "spanNulls": False,
-            "stacking": {"mode": "normal" if self.stacked else "none", "group": "A"},
-            "thresholdsStyle": {"mode": "dashed" if self.steps else "off"},
-        }
+        fixed: Json = {"axisWidth": _AXIS_PX} if self.width == _WHOLE_WIDTH else {}
+        return (
+            self._soft_end()
+            | fixed
+            | {
+                "axisBorderShow": False,
+                "axisLabel": self.axis,
+                "axisPlacement": "auto",
+                "barAlignment": 0,
+                "drawStyle": "line",
+                "fillOpacity": 30 if self.stacked else 0,
+                "gradientMode": "none",
+                "hideFrom": {"legend": False, "tooltip": False, "viz": False},
+                "lineInterpolation": "linear",
+                "lineWidth": 1 if self.stacked else 2,
+                "pointSize": 4,
+                "scaleDistribution": scale,
+                "showPoints": "auto",
+                "spanNulls": False,
+                "stacking": {"mode": "normal" if self.stacked else "none", "group": "A"},
+                "thresholdsStyle": {"mode": "dashed" if self.steps else "off"},
+            }
+        )
 
     def _soft_end(self) -> Json:
         """Return how high an axis reaches at least: one of zeros alone would reach to 100, as if that were near."""

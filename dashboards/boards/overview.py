@@ -93,7 +93,7 @@ STORY = Row(
             queries=[
                 Query(
                     expr=newest("kv_cache_usage_ratio", ("node", "engine")),
-                    legend="{{node}} {{engine}}",
+                    legend="{{node}} engine {{engine}}",
                 )
             ],
             unit="percentunit",

@@ -90,7 +90,7 @@ NOW = Row(
             queries=[
                 Query(
                     expr=f"topk(1, {newest('kv_cache_usage_ratio', ('service', 'node', 'engine'))})",
-                    legend="{{service}} {{node}} {{engine}}",
+                    legend="{{service}} {{node}} engine {{engine}}",
                 )
             ],
             unit="percentunit",
