@@ -11,10 +11,9 @@ from math import exp, prod
 from streams.export.catalogue import CATALOGUE, Metric, MetricType
 
 START = 1_767_229_200  # 2026-01-01 01:00:00 UTC; any time does
-BEFORE = START - 3600 - 600  # boards compare with an hour ago
 STEP = 15
 END = START + 20 * 60
-TIMES = range(BEFORE, END + 1, STEP)
+TIMES = (*range(START - 4200, START, 60), *range(START, END + 1, STEP))  # boards compare with an hour ago
 BURST = (START + 8 * 60, START + 11 * 60)
 
 SERVICE = "chat"
@@ -163,8 +162,8 @@ def _counted(short: str, labels: dict[str, str], *, rate: float) -> list[tuple[i
         calm, burst = {"ok": (1.9, 11.0), "failed": (0.0, 0.5), "cancelled": (0.02, 0.04)}[labels["outcome"]]
     total = 0.0
     points = []
-    for at in TIMES:
-        total += rate * STEP * weight(labels) * (calm + (burst - calm) * heat(at))
+    for before, at in itertools.pairwise((TIMES[0], *TIMES)):
+        total += rate * (at - before) * weight(labels) * (calm + (burst - calm) * heat(at))
         points.append((at, round(total, 3)))
     return points
 

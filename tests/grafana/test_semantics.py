@@ -23,7 +23,7 @@ READ = {
         (59, "59 s", "red"),
         (60, "1 min", "orange"),
         (600, "10 mins", "green"),
-        (None, "none in sight", NOTHING),
+        (None, "no cache grows", NOTHING),
     ],
     ("overview", "Messages missing"): [(0, "none", "green"), (1, "1", "orange")],
     ("overview", "Episodes"): [(0, "no", "green"), (1, "burst", "orange"), (2, "failing", "red")],
