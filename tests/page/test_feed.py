@@ -219,3 +219,14 @@ def test_words_are_the_terminals_and_never_more_than_printable():
     assert words["failure"].isascii()
     assert words["failure"].isprintable()
     assert len(words["failure"]) == 300
+
+
+def test_a_row_told_again_with_other_numbers_is_the_one_that_counts_and_only_that_is_news():
+    feed = Feed(HISTORY_S)
+    note_all(feed, [row("code", END), row("chat", END - 10 * US), row("chat", END)])
+    version = feed.version
+    feed.note(row("chat", END, seed=8))
+    news = feed.since(version)
+    assert [point[:2] for point in news["services"]["chat"]["points"]] == [(END, 3.0)]
+    assert news["services"]["chat"]["now"]["windows"]["10"]["rate"] == 3.0
+    assert list(news["services"]) == ["chat"]

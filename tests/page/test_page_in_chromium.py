@@ -71,6 +71,9 @@ def test_the_charts_say_the_newest_point_and_their_numbers_are_the_rows(stage, l
     assert shown[0] == ["22:16:30", "chat", "4.38", "95.0 %", "19", "26.0 %", "13.0 – 31.0 %"]
     assert len(shown) == 20
     assert [float(line[2]) for line in shown] == pytest.approx([2 + i / 8 for i in range(19, -1, -1)], abs=0.005)
+    stage.put(row("chat", END + 200 * US, seed=40))  # and what comes is added to what was there
+    wait_text(page, ".panel:has([data-panel=rate]) .reading", "7.00 req/s")
+    page.wait_for_function("() => document.querySelectorAll('#points tbody tr').length === 21")
 
 
 def test_a_recording_of_the_past_has_its_own_time_on_the_axis(stage, look):
