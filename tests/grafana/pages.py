@@ -1,5 +1,6 @@
 """The page that draws a board with Grafana's components: built, served beside a Prometheus, opened in Chromium."""
 
+import contextlib
 import shutil
 import threading
 import urllib.error
@@ -82,7 +83,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Cache-Control", "max-age=600" if kind == TYPES[".js"] else "no-store")
         self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(BrokenPipeError):  # the page was closed before its last icon came
+            self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""

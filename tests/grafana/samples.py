@@ -13,7 +13,7 @@ from streams.export.catalogue import CATALOGUE, Metric, MetricType
 START = 1_767_229_200  # 2026-01-01 01:00:00 UTC; any time does
 STEP = 15
 END = START + 20 * 60
-TIMES = (*range(START - 4200, START, 60), *range(START, END + 1, STEP))  # boards compare with an hour ago
+TIMES = (*range(START - 4200, START - 300, 60), *range(START - 300, END + 1, STEP))  # boards compare with an hour ago
 BURST = (START + 8 * 60, START + 11 * 60)
 
 SERVICE = "chat"
@@ -49,6 +49,8 @@ RATES = {
     "arrivals_total": (1.92, 11.5), "tokens_total": (300.0, 1800.0), "messages_total": (4.0, 8.0),
     "attributed_failures_total": (0.0, 0.3), "failures_total": (0.0, 0.2), "engine_preemptions_total": (0.0, 2.0),
     "capture_messages_total": (4.0, 8.0), "capture_events_total": (3.0, 20.0), "dead_letters_total": (0.0, 0.02),
+    "burst_episodes_total": (0.0, 0.006), "failure_episodes_total": (0.0, 0.006),
+    "pressure_episodes_total": (0.0, 0.006),
 }  # fmt: skip
 LEVELS = {
     "request_rate": (4.0, 24.0), "interarrival_cv": (1.1, 2.1), "gamma_shape": (0.9, 0.4),
@@ -66,7 +68,7 @@ LEVELS = {
     "replicas_wanted": (2, 5), "demand_rate": (6.0, 30.0), "replica_capacity_rate": (6.0, 6.0),
     "requests_in_flight": (9, 70), "gpu_utilization_ratio": (0.4, 0.99), "arrivals_peak_to_mean": (1.6, 4.0),
     "arrivals_peak_z": (1.5, 12.0), "interarrival_burstiness": (0.05, 0.35), "interarrival_memory": (0.0, 0.25),
-    "request_tokens_quantile": (420, 480), "response_tokens_quantile": (220, 250),
+    "request_tokens_quantile": (420.0, 480.0), "response_tokens_quantile": (220.0, 250.0),
     "time_to_first_token_quantile_seconds": (0.2, 4.0), "request_duration_quantile_seconds": (4.0, 14.0),
     "time_per_output_token_quantile_seconds": (0.02, 0.05), "window_covered_seconds": (300, 300),
 }  # fmt: skip

@@ -40,10 +40,18 @@ async function main() {
       <Grid title={board.title} drawn={drawn} marks={marks} asked={asked} theme={theme} />
     </ThemeContext.Provider>
   );
-  // Two frames later everything that draws in an effect has drawn.
   await document.fonts.ready;
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  while (!drawn.every(isThere)) {
+    await new Promise(requestAnimationFrame); // the test gives up, not the page
+  }
+  // Lines are drawn in the frame after their canvas appears; tables measure themselves first.
+  await new Promise((resolve) => setTimeout(resolve, 300));
   (window as any).report = drawn.map((one) => reportOf(one, theme));
+}
+
+function isThere({ panel, frames }: Drawn): boolean {
+  const section = document.getElementById(`panel-${panel.id}`);
+  return !!section?.querySelector(panel.type === 'timeseries' && frames.length > 0 ? 'canvas' : '*');
 }
 
 function unfolded(panels: Panel[]): Panel[] {
