@@ -17,6 +17,8 @@ export function showMemory(root, state, services) {
     for (const engine of memory.engines) wanted.push(barOf(name, engine, services.length > 1));
   }
   if (!services.length) wanted.push(el("p", { className: "muted none" }, "No engine readings"));
+  // Engines come and go under new names for weeks; those that are gone take their bars with them.
+  for (const [key, bar] of bars) if (!wanted.includes(bar.box)) bars.delete(key);
   const same = root.children.length === wanted.length && wanted.every((node, i) => root.children[i].isEqualNode(node));
   if (!same) root.replaceChildren(...wanted);
 }
