@@ -7,7 +7,9 @@ ENGINE = {"service": "chat", "node": "n1", "engine": "e0"}
 GPU = {"node": "n1", "gpu": "0", "mig": ""}
 SCRAPED = {"job": "burstwatch-worker", "instance": "w1:9464"}
 CAPTURE = {"job": "burstwatch-capture", "instance": "c1:9465"}
-MINUTE, HOUR = 4, 240  # in steps of 15 s
+PAGE, TICKET = "LLMFailureBudgetBurnsFast", "LLMFailureBudgetBurns"
+HOUR = 240  # in steps of 15 s
+HOUR_S = 3600
 
 
 def series(metric: str, labels: dict[str, str] | None = None, **more: str) -> str:
@@ -27,15 +29,15 @@ def ended(outcome: str) -> str:
     return series("completions_total", CHAT, model="m", log_type="API log", outcome=outcome)
 
 
-def traffic(step_s: int, ratio: float, under: float, rate: float = 10.0) -> dict:
+def traffic(step_s: int, ratio: float, under: float, *, rate: float = 10.0, prelude: float = 0) -> dict:
     """Requests that end, ``ratio`` of them failed in trouble, and the budget of 1 %."""
-    all_of_them = rate * step_s
+    ended_in_step = rate * step_s
+    failed = Counter(0, ended_in_step * ratio, ended_in_step * under, ended_in_step * prelude)
+    rest = [ended_in_step - part for part in (0, failed.trouble, failed.under, failed.prelude)]
     return {
-        ended("ok"): Counter(all_of_them, all_of_them * (1 - ratio), all_of_them * (1 - under)),
-        ended("failed"): Counter(0, all_of_them * ratio, all_of_them * under),
-        series("failures_total", CHAT, model="m", log_type="API log", reason="overloaded"): Counter(
-            0, all_of_them * ratio, all_of_them * under
-        ),
+        ended("ok"): Counter(*rest),
+        ended("failed"): failed,
+        series("failures_total", CHAT, model="m", log_type="API log", reason="overloaded"): failed,
         series("failure_budget_ratio", CHAT): always(0.01),
     }
 
@@ -47,6 +49,16 @@ def bursty(cv: Gauge, upper: Gauge, rate: float = 0.26, covered: float = 1200) -
         total("request_rate", "20m"): always(rate),
         total("window_covered_seconds", "20m"): always(covered),
     }
+
+
+def counted(name: str, metric: str, labels: dict[str, str], what: str = "", summary: str = "") -> list[Case]:
+    """What is counted by series that appear with the first thing they count: it is told once, and again."""
+    there = {series("partitions_owned", SCRAPED): always(8)}
+    once, again = {metric: Gauge(None, 1, None), **there}, {metric: Counter(0, 1, 0)}
+    return [
+        Case(name, once, labels, steps=(90, 80, 150), why=f"{what} even once".strip(), summary=summary),
+        Case(name, again, labels, steps=(90, 80, 150), why=f"{what} again".strip()),
+    ]
 
 
 SERVICES = [
@@ -81,31 +93,20 @@ SERVICES = [
         CHAT,
         summary="Requests to chat fail, up to 12.5 times what its budget allows",
     ),
-    Case(
-        "LLMFailureBudgetBurnsFast",
-        traffic(60, 0.148, 0.14),
-        CHAT,
-        steps=(360, 65, 120),
-        step_s=60,
-        why="in an hour",
+    *(
+        Case(name, shown, CHAT, steps, prelude, step_s, why=why)
+        for name, why, step_s, steps, prelude, shown in [
+            (PAGE, "in an hour", 60, (360, 65, 120), 0, traffic(60, 0.148, 0.14)),
+            (PAGE, "in an hour and still", 60, (360, 40, 120), 18, traffic(60, 0.148, 0.14, prelude=0.4)),
+            (PAGE, "by ten failures in an hour", 60, (360, 65, 120), 0, traffic(60, 0.206, 0.194, rate=50 / HOUR_S)),
+            (PAGE, "in six hours", 120, (10, 200, 60), 0, traffic(120, 0.062, 0.058)),
+            (PAGE, "in six hours and still", 120, (180, 120, 60), 60, traffic(120, 0.062, 0.058, prelude=0.12)),
+            (PAGE, "by ten failures in six", 120, (10, 200, 60), 0, traffic(120, 0.515, 0.485, rate=20 / (6 * HOUR_S))),
+            (TICKET, "in three days", 900, (2, 400, 96), 0, traffic(900, 0.0104, 0.0098)),
+            (TICKET, "in three days and still", 900, (288, 160, 96), 48, traffic(900, 0.0104, 0.0098, prelude=0.05)),
+            (TICKET, "by ten failures", 900, (2, 300, 96), 0, traffic(900, 0.515, 0.485, rate=20 / (72 * HOUR_S))),
+        ]
     ),
-    Case(
-        "LLMFailureBudgetBurnsFast",
-        traffic(60, 0.062, 0.058),
-        CHAT,
-        steps=(20, 400, 120),
-        step_s=60,
-        why="in six hours",
-    ),
-    Case(
-        "LLMFailureBudgetBurnsFast",
-        traffic(60, 10.3 / 50, 9.7 / 50, rate=50 / 3600),
-        CHAT,
-        steps=(360, 65, 120),
-        step_s=60,
-        why="by ten failures at least",
-    ),
-    Case("LLMFailureBudgetBurns", traffic(300, 0.0104, 0.0098), CHAT, steps=(2, 1200, 288), step_s=300),
 ]
 
 MEMORY = [
@@ -131,7 +132,7 @@ MEMORY = [
         "LLMMemoryPressure",
         {series("pressure_active", CHAT): Gauge(0, 1, 0)},
         CHAT,
-        summary="1 engines of chat run, or will run, out of KV cache",
+        summary="Engines of chat that run, or will run, out of KV cache: 1",
     ),
     Case(
         "LLMKVCacheNearlyFull",
@@ -222,14 +223,7 @@ WORKERS = [
         steps=(60, 38, 100),
         summary="Workers are 1.04k messages behind on llm.requests, and fall further back",
     ),
-    Case(
-        "BurstwatchProcessorErrors",
-        {
-            series("processor_errors_total", SCRAPED, error="KeyError"): Counter(None, 1, None),
-            series("partitions_owned", SCRAPED): always(8),
-        },
-        {"error": "KeyError"},
-    ),
+    *counted("BurstwatchProcessorErrors", series("processor_errors_total", SCRAPED, error="E"), {"error": "E"}),
     Case(
         "BurstwatchMessagesLost",
         {series("lost_messages_total", SCRAPED): Counter(0, 5, 0)},
@@ -240,22 +234,11 @@ WORKERS = [
 ]
 
 TELEMETRY = [
-    Case(
+    *counted(
         "BurstwatchDeadLetters",
-        {
-            series("dead_letters_total", SCRAPED, topic="llm.requests", reason="json"): Counter(None, 1, None),
-            series("partitions_owned", SCRAPED): always(8),
-        },
+        series("dead_letters_total", SCRAPED, topic="llm.requests", reason="json"),
         {"topic": "llm.requests", "reason": "json"},
-        steps=(60, 1, 120),
-        why="even a single one",
-        summary="1 messages on llm.requests could not be read (json)",
-    ),
-    Case(
-        "BurstwatchDeadLetters",
-        {series("dead_letters_total", SCRAPED, topic="llm.requests", reason="json"): Counter(0, 3, 0)},
-        {"topic": "llm.requests", "reason": "json"},
-        why="again",
+        summary="Unreadable messages on llm.requests (json): 1 in 10 min",
     ),
     Case("BurstwatchEventsLost", {series("missing_messages", CHAT): Gauge(0, 1, 0)}, CHAT),
     Case("BurstwatchAgentDrops", {series("agent_dropped_events", CHAT): Counter(0, 10, 0)}, CHAT),
@@ -267,30 +250,19 @@ TELEMETRY = [
     ),
     Case(
         "BurstwatchAgentSilent",
-        {series("agent_last_message_timestamp_seconds", {"agent": "a1"}): Clock(0, 62, 58)},
+        {
+            series("agent_last_message_timestamp_seconds", {"agent": "a1"}): Clock(0, 62, 58),
+            series("source_lag_messages", SCRAPED, topic="llm.requests", partition="0"): always(960),
+        },
         {"agent": "a1"},
         summary="Agent a1 has been silent for 1m 2s",
     ),
 ]
 
 CAPTURED = [
-    Case(
-        "BurstwatchCaptureIncomplete",
-        {
-            series("capture_lost_messages_total", CAPTURE, partition="3"): Counter(None, 100, None),
-            series("up", CAPTURE): always(1),
-        },
-        CAPTURE,
-        steps=(80, 1, 150),
-        why="by what is lost",
-        summary="The trace of c1:9465 has holes: 100 messages in 15 min",
-    ),
-    Case(
-        "BurstwatchCaptureIncomplete",
-        {series("capture_unreadable_messages_total", CAPTURE): Counter(0, 2, 0)},
-        CAPTURE,
-        steps=(20, 40, 150),
-        why="by what is unreadable",
+    *counted("BurstwatchCaptureIncomplete", series("capture_lost_messages_total", CAPTURE, partition="3"), CAPTURE),
+    *counted(
+        "BurstwatchCaptureIncomplete", series("capture_unreadable_messages_total", CAPTURE), CAPTURE, "unreadable"
     ),
     Case(
         "BurstwatchCaptureWriteFailures", {series("capture_write_failures_total", CAPTURE): Counter(0, 1, 0)}, CAPTURE
@@ -307,6 +279,13 @@ CAPTURED = [
         CAPTURE,
         steps=(HOUR, 80, HOUR),
         why="at once",
+    ),
+    Case(
+        "BurstwatchCaptureDiskLow",
+        {series("capture_disk_free_bytes", CAPTURE): Counter(0, -15e6, -5e6, start=9e9)},
+        CAPTURE,
+        steps=(HOUR, 200, 2 * HOUR),
+        why="in four hours",
     ),
 ]
 
@@ -347,7 +326,7 @@ SILENCES = [
     Silence("LLMTrafficBursty", "of too few requests", bursty(always(3), always(0.3), rate=0.24), HOUR),
     Silence("LLMTrafficBursty", "of a service known for too short", bursty(always(3), always(0.3), covered=1190), HOUR),
     Silence("LLMFailureBudgetBurnsFast", "where hardly anything ends", traffic(60, 1, 1, rate=9 / 21_600), 400, 60),
-    Silence("LLMFailureBudgetBurns", "where hardly anything ends", traffic(300, 1, 1, rate=9 / 260_000), 900, 300),
+    Silence("LLMFailureBudgetBurns", "where hardly anything ends", traffic(900, 1, 1, rate=9 / 260_000), 300, 900),
     Silence("LLMFailureBudgetBurnsFast", "where nothing ends", traffic(60, 1, 1, rate=0), 100, 60),
     Silence(
         "LLMKVCacheNearlyFull",
@@ -372,6 +351,16 @@ SILENCES = [
         "BurstwatchWorkerLags",
         "of a backlog that is being worked off",
         {series("source_lag_messages", SCRAPED, topic="llm.requests", partition="0"): steadily(-100)},
+    ),
+    Silence(
+        "BurstwatchWorkerLags",
+        "of a backlog that stays as it is",
+        {series("source_lag_messages", SCRAPED, topic="llm.requests", partition="0"): always(5000)},
+    ),
+    Silence(
+        "BurstwatchCaptureLags",
+        "of a backlog that stays as it is",
+        {series("capture_lag_messages", CAPTURE, partition="0"): always(5000)},
     ),
     Silence(
         "BurstwatchAgentSilent",

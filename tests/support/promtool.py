@@ -32,20 +32,29 @@ class Gauge:
     trouble: float | None
     under: float | None
 
+    @property
+    def prelude(self) -> float | None:
+        return self.calm
+
     def values(self, acts: list[tuple[str, int]]) -> list[float | None]:
         return [getattr(self, act) for act, steps in acts for _ in range(steps)]
 
 
 @dataclass(frozen=True)
 class Counter:
-    """By how much a counter rises in a step; None before anything was counted: the series is not there."""
+    """By how much a counter rises in a step; None before anything was counted: the series is not there.
+
+    ``prelude``: in the steps before the trouble that a case may have.
+    """
 
     calm: float | None
     trouble: float
     under: float | None
+    prelude: float | None = None
+    start: float = 0.0
 
     def values(self, acts: list[tuple[str, int]]) -> list[float | None]:
-        found, total, begun = [], 0.0, self.calm is not None
+        found, total, begun = [], self.start, self.calm is not None
         for act, steps in acts:
             rise = getattr(self, act)
             for _ in range(steps):
@@ -86,7 +95,8 @@ class Case:
     Attributes:
         series: by selector, what it shows; with ``under`` the same three acts must pass in silence.
         labels: those of the alert, besides its name and severity.
-        steps: how many samples each act has, ``step_s`` apart.
+        steps: how many samples each act has, ``step_s`` apart; ``prelude``: how many there are before the trouble, in
+            which the alert must be as silent as before.
         summary: what it says at the end of the trouble, where that is asserted to the letter.
         why: what tells this case from others of the alert.
     """
@@ -95,6 +105,7 @@ class Case:
     series: Mapping[str, Gauge | Counter | Clock]
     labels: Mapping[str, str] = field(default_factory=dict)
     steps: tuple[int, int, int] = (20, 40, 100)
+    prelude: int = 0
     step_s: int = 15
     summary: str = ""
     why: str = ""
@@ -140,7 +151,7 @@ def needed_by(alert: str, groups: list[dict]) -> list[dict]:
     """The groups with that alert and the recordings it asks for, and nothing else: promtool works out every rule."""
     rules = [rule for group in groups for rule in group["rules"]]
     wanted = [rule for rule in rules if rule.get("alert") == alert]
-    asked = [rule for rule in rules if any(rule.get("record", "?") in one["expr"] for one in wanted)]
+    asked = [rule for rule in rules if "record" in rule and any(rule["record"] in one["expr"] for one in wanted)]
     kept = ((group, [rule for rule in group["rules"] if rule in wanted + asked]) for group in groups)
     return [{**group, "rules": found} for group, found in kept if found]
 
@@ -160,24 +171,22 @@ def _ask(expr: str, at_s: int, found: list[tuple[str, float]]) -> dict:
 
 
 def _trouble(case: Case) -> dict:
-    calm, wrong, after = case.steps
-    begin, end, close = (case.step_s * n for n in (calm, calm + wrong - 1, calm + wrong + after - 1))
+    before, wrong, after = case.steps[0] + case.prelude, *case.steps[1:]
+    begin, end, close = (case.step_s * n for n in (before, before + wrong - 1, before + wrong + after - 1))
     alert = BY_NAME[case.alert]
     state = f'ALERTS{{alertname="{case.alert}"'
     labels = {"alertname": case.alert, "severity": alert.severity, **case.labels}
     firing = ", ".join(f'{key}="{value}"' for key, value in {**labels, "alertstate": "firing"}.items())
-    waits = seconds(alert.wait) // case.step_s
+    waits = -(-seconds(alert.wait) // case.step_s)
     pending = f'count_over_time({state},alertstate="pending"}}[{close + 3600}s])'
     questions = [
-        _ask(f"{state}}}", begin - case.step_s, []),
+        _ask(f"count_over_time({state}}}[{begin + 3600}s])", begin - case.step_s, []),
         _ask(f'{state},alertstate="firing"}}', end, [(f"ALERTS{{{firing}}}", 1)]),
         # It has been pending in every step that `for` asks for, and not in one fewer.
         _ask(f"sum({pending})", close, [("{}", waits)] if waits else []),
         _ask(f"{state}}}", close, []),
     ]
-    group = _group(
-        case, f"{case.name} fires and clears", [("calm", calm), ("trouble", wrong), ("calm", after)], questions
-    )
+    group = _group(case, f"{case.name} fires and clears", _acts(case, "trouble"), questions)
     if case.summary:
         group["alert_rule_test"] = [_said(case, end)]
     return group
@@ -194,9 +203,13 @@ def _said(case: Case, at_s: int) -> dict:
 
 
 def _under(case: Case) -> dict:
+    name = f"{case.name} is silent just below"
+    return _group(case, name, _acts(case, "under"), [_never(case, case.prelude + sum(case.steps))])
+
+
+def _acts(case: Case, middle: str) -> list[tuple[str, int]]:
     calm, wrong, after = case.steps
-    acts = [("calm", calm), ("under", wrong), ("calm", after)]
-    return _group(case, f"{case.name} is silent just below", acts, [_never(case, sum(case.steps))])
+    return [("calm", calm), *([("prelude", case.prelude)] if case.prelude else []), (middle, wrong), ("calm", after)]
 
 
 def _silence(case: Silence) -> dict:
