@@ -25,6 +25,7 @@ examples:
   burstwatch page --kafka 127.0.0.1:9092                      # then open http://127.0.0.1:8321
   burstwatch page --kafka k1:9092 --port 0 --history-s 7200   # a free port, two hours of history
   burstwatch page --kafka k1:9092 --host 0.0.0.0              # for others, too: there is no login, mind your network
+  burstwatch page --kafka k1:9092 --host 0.0.0.0 --allow-host watch.example    # the same, under one name only
 
 Prints one JSON line {"event":"ready","component":"page","url":...} when it serves. SIGTERM or Ctrl-C ends it.
 """
@@ -42,6 +43,14 @@ def build_parser() -> argparse.ArgumentParser:
     add("--kafka", required=True, metavar="HOST:PORT", help="Kafka bootstrap servers, separated by commas")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", type=whole(0, 65535), default=8321, help="TCP port, 0 picks a free one (default: %(default)s)")
+    add(
+        "--allow-host",
+        action="append",
+        type=str.lower,
+        default=[],
+        metavar="NAME",
+        help="answer to this name and loopback's only, repeatable; for a page beyond loopback (default: any name)",
+    )
     add(
         "--history-s",
         type=whole(60, HISTORY_S_MAX),
@@ -64,7 +73,7 @@ def main(argv: list[str]) -> int:
 async def _serve(args: argparse.Namespace) -> int:
     stop = stop_on_signals()
     live = LiveFeed(Feed(args.history_s), args.kafka, time.time)
-    server = PageServer(PageConfig(host=args.host, port=args.port), live)
+    server = PageServer(PageConfig(host=args.host, port=args.port, names=tuple(args.allow_host)), live)
     await server.start()
     follower = TopicFollower(
         args.kafka, [WINDOWS, EPISODES], History(seconds=args.history_s), on_messages=live.take, on_kafka=live.kafka

@@ -5,6 +5,7 @@ operator visits could still reach loopback through a name of its own (DNS rebind
 therefore refused.
 """
 
+from collections.abc import Collection
 from ipaddress import ip_address
 
 # No inline script or style, nothing from elsewhere, not inside anybody's frame.
@@ -28,14 +29,16 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def is_own_host(header: str | None, bound: str) -> bool:
-    """Return whether a request's ``Host`` is a name of this server. Beyond loopback any name is.
+def is_own_host(header: str | None, bound: str, names: Collection[str] = ()) -> bool:
+    """Return whether a request's ``Host`` is a name of this server: of loopback, or one of ``names``.
+
+    Beyond loopback any name is, unless ``names`` are given.
 
     >>> is_own_host("localhost:8321", "127.0.0.1"), is_own_host("evil.example:8321", "127.0.0.1")
     (True, False)
     """
-    if not is_loopback(bound):
+    if not names and not is_loopback(bound):
         return True
     name = (header or "").strip().lower()
     name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
-    return name == bound or is_loopback(name)
+    return name == bound or name in names or is_loopback(name)

@@ -30,6 +30,7 @@ class PageConfig:
     """Where the page listens (port 0 picks a free one), and the rhythm of its events.
 
     Attributes:
+        names: the only ones it answers to, beside those of loopback; empty and not on loopback: any.
         beat_s: a reader hears something at least this often.
         gather_s: changes this close together go out as one.
         slow_s: who takes longer for one message is dropped; the page comes back by itself.
@@ -37,6 +38,7 @@ class PageConfig:
 
     host: str = "127.0.0.1"
     port: int = 8321
+    names: tuple[str, ...] = ()
     beat_s: float = 5.0
     gather_s: float = 0.2
     slow_s: float = 15.0
@@ -89,7 +91,7 @@ class PageServer:
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not is_own_host(request.headers.get("Host"), self._config.host):
+        if not is_own_host(request.headers.get("Host"), self._config.host, self._config.names):
             return web.Response(status=421, text="this page answers to its own address only\n", headers=HEADERS)
         try:
             return await handler(request)

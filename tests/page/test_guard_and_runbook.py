@@ -35,6 +35,9 @@ def test_loopback_does_not_answer_to_names_others_gave_it(header):
 def test_beyond_loopback_any_name_may_be_its_own():
     assert is_own_host("burst.example:8321", "0.0.0.0")
     assert not is_loopback("0.0.0.0")
+    assert is_own_host("Watch.example:8321", "0.0.0.0", ("watch.example",))
+    assert is_own_host("127.0.0.1:8321", "0.0.0.0", ("watch.example",))  # its own health check
+    assert not is_own_host("evil.example:8321", "0.0.0.0", ("watch.example",))
     assert not is_loopback("::")
     assert is_loopback("localhost")
 

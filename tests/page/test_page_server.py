@@ -210,6 +210,14 @@ def test_a_name_somebody_else_gave_it_is_not_answered(path):
     served(scenario)
 
 
+def test_beyond_loopback_it_answers_to_the_names_it_was_given():
+    async def scenario(page):
+        assert (await page.get("/state.json", Host="watch.example"))[0] == 200
+        assert (await page.get("/state.json", Host="evil.example"))[0] == 421
+
+    served(scenario, host="0.0.0.0", names=("watch.example",))
+
+
 @pytest.mark.parametrize(
     "path",
     [
