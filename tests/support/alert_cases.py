@@ -8,6 +8,7 @@ GPU = {"node": "n1", "gpu": "0", "mig": ""}
 SCRAPED = {"job": "burstwatch-worker", "instance": "w1:9464"}
 CAPTURE = {"job": "burstwatch-capture", "instance": "c1:9465"}
 PAGE, TICKET = "LLMFailureBudgetBurnsFast", "LLMFailureBudgetBurns"
+BURN = "service:burstwatch_failure_burn:rate"
 HOUR = 240  # in steps of 15 s
 HOUR_S = 3600
 
@@ -96,13 +97,13 @@ SERVICES = [
     *(
         Case(name, shown, CHAT, steps, prelude, step_s, why=why)
         for name, why, step_s, steps, prelude, shown in [
-            (PAGE, "in an hour", 60, (360, 65, 120), 0, traffic(60, 0.148, 0.14)),
+            (PAGE, "in an hour", 60, (360, 41, 120), 0, traffic(60, 0.22, 0.206)),
             (PAGE, "in an hour and still", 60, (360, 40, 120), 18, traffic(60, 0.148, 0.14, prelude=0.4)),
             (PAGE, "by ten failures in an hour", 60, (360, 65, 120), 0, traffic(60, 0.206, 0.194, rate=50 / HOUR_S)),
-            (PAGE, "in six hours", 120, (10, 200, 60), 0, traffic(120, 0.062, 0.058)),
+            (PAGE, "in six hours", 120, (180, 84, 60), 0, traffic(120, 0.135, 0.125)),
             (PAGE, "in six hours and still", 120, (180, 120, 60), 60, traffic(120, 0.062, 0.058, prelude=0.12)),
             (PAGE, "by ten failures in six", 120, (10, 200, 60), 0, traffic(120, 0.515, 0.485, rate=20 / (6 * HOUR_S))),
-            (TICKET, "in three days", 900, (2, 400, 96), 0, traffic(900, 0.0104, 0.0098)),
+            (TICKET, "in three days", 900, (288, 100, 96), 0, traffic(900, 0.03, 0.0282)),
             (TICKET, "in three days and still", 900, (288, 160, 96), 48, traffic(900, 0.0104, 0.0098, prelude=0.05)),
             (TICKET, "by ten failures", 900, (2, 300, 96), 0, traffic(900, 0.515, 0.485, rate=20 / (72 * HOUR_S))),
         ]
@@ -327,7 +328,23 @@ SILENCES = [
     Silence("LLMTrafficBursty", "of a service known for too short", bursty(always(3), always(0.3), covered=1190), HOUR),
     Silence("LLMFailureBudgetBurnsFast", "where hardly anything ends", traffic(60, 1, 1, rate=9 / 21_600), 400, 60),
     Silence("LLMFailureBudgetBurns", "where hardly anything ends", traffic(900, 1, 1, rate=9 / 260_000), 300, 900),
-    Silence("LLMFailureBudgetBurnsFast", "where nothing ends", traffic(60, 1, 1, rate=0), 100, 60),
+    Silence(
+        PAGE,
+        "where nothing ever failed",
+        {ended("ok"): steadily(600), series("failure_budget_ratio", CHAT): always(0.01)},
+        400,
+        60,
+        {f"{BURN}{window}": [(f'{BURN}{window}{{service="chat"}}', 0)] for window in ("5m", "30m", "1h", "6h")},
+    ),
+    Silence(
+        TICKET,
+        "where nothing ever failed",
+        {ended("ok"): steadily(9000), series("failure_budget_ratio", CHAT): always(0.01)},
+        300,
+        900,
+        {f"{BURN}{window}": [(f'{BURN}{window}{{service="chat"}}', 0)] for window in ("6h", "3d")},
+    ),
+    Silence("LLMFailureBudgetBurnsFast", "where nothing ends", traffic(60, 1, 1, rate=0), 100, 60, {f"{BURN}5m": []}),
     Silence(
         "LLMKVCacheNearlyFull",
         "of an engine that is full and well",

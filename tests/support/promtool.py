@@ -117,13 +117,17 @@ class Case:
 
 @dataclass(frozen=True)
 class Silence:
-    """Series in which an alert must not even be pending, and why it might have been."""
+    """Series in which an alert must not even be pending, and why it might have been.
+
+    ``finds``: what expressions give at the end.
+    """
 
     alert: str
     why: str
     series: Mapping[str, Gauge | Counter | Clock]
     steps: int = 160
     step_s: int = 15
+    finds: Mapping[str, list[tuple[str, float]]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -213,7 +217,9 @@ def _acts(case: Case, middle: str) -> list[tuple[str, int]]:
 
 
 def _silence(case: Silence) -> dict:
-    return _group(case, case.name, [("trouble", case.steps)], [_never(case, case.steps)])
+    end = case.step_s * (case.steps - 1)
+    found = [_ask(expr, end, samples) for expr, samples in case.finds.items()]
+    return _group(case, case.name, [("trouble", case.steps)], [_never(case, case.steps), *found])
 
 
 def _never(case: Case | Silence, steps: int) -> dict:
