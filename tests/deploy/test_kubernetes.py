@@ -12,6 +12,7 @@ import tomllib
 import pytest
 import yaml
 
+from burstwatch.page.guard import is_own_host
 from collector.config import ProxyConfig, VllmConfig, parse_config
 from tests.deploy.manifests import (
     FOLDER,
@@ -76,6 +77,17 @@ def test_probes_services_and_monitors_ask_a_port_that_is_served(name):
         assert said <= set(own.values()) or one["name"] == "engine", "the engine is reached through the agent only"
     labels = workload["spec"]["template"]["metadata"]["labels"]
     assert workload["spec"]["selector"]["matchLabels"] == labels
+
+
+def test_the_page_answers_its_own_probes():
+    """A kubelet names the pod's address unless told otherwise, and the page answers to names it knows."""
+    page = container("burstwatch-page", "page")
+    names = PARSE["page"](arguments(page)[1:]).allow_host
+    assert names == ["localhost"]
+    for probe in (probe for key, probe in page.items() if key.endswith("Probe")):
+        said = {header["name"]: header["value"] for header in probe["httpGet"]["httpHeaders"]}
+        assert is_own_host(said["Host"], "0.0.0.0", names)
+        assert not is_own_host("10.0.0.7:8321", "0.0.0.0", names)
 
 
 def test_whoever_selects_pods_finds_them_and_their_port():

@@ -7,6 +7,7 @@ look at one run (conftest.py) and are in its order.
 import json
 import re
 import time
+import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -130,6 +131,9 @@ def test_the_page_shows_what_the_workers_say(run):
     port = run.stack.topology.port("page", 8321)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/state.json", timeout=10) as answer:
         assert b'"chat"' in answer.read()
+    foreign = urllib.request.Request(f"http://127.0.0.1:{port}/state.json", headers={"Host": "evil.example"})
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(foreign, timeout=10)
 
 
 def test_kafka_knows_every_property_its_image_makes_of_the_environment(run):
