@@ -13,6 +13,7 @@ from kafka.errors import KafkaError
 
 from burstwatch.wording import MALFORMED
 from collector.schema.errors import OperatorError
+from streams.capture.consumer import open_consumer
 
 _POLL_MS = 300
 _SILENT_S = 15.0
@@ -23,7 +24,7 @@ _LOOK_S = 3.0
 def require_broker(bootstrap_servers: str, timeout_ms: int = 5000) -> None:
     """Return if a Kafka broker answers. Raises ``OperatorError`` naming the address if none does."""
     try:
-        KafkaConsumer(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=timeout_ms).close()
+        open_consumer(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=timeout_ms).close()
     except (KafkaError, OSError, ValueError) as error:
         raise OperatorError(
             f"no Kafka broker answers at {bootstrap_servers} ({type(error).__name__}); "
@@ -33,7 +34,7 @@ def require_broker(bootstrap_servers: str, timeout_ms: int = 5000) -> None:
 
 def end_offsets(bootstrap_servers: str, topic: str) -> dict[int, int]:
     """Return partition -> next offset to be written; empty if the topic does not exist."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers)
+    consumer = open_consumer(bootstrap_servers=bootstrap_servers)
     try:
         ends: dict[TopicPartition, int] = _ends(consumer, [topic])
         return {tp.partition: offset for tp, offset in ends.items()}
@@ -46,7 +47,7 @@ def newest(bootstrap_servers: str, topics: Sequence[str], most: int) -> Iterator
 
     Raises ``OperatorError`` if Kafka goes away meanwhile.
     """
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers, reconnect_backoff_max_ms=1000)
+    consumer = open_consumer(bootstrap_servers=bootstrap_servers, reconnect_backoff_max_ms=1000)
     try:
         ends = {tp: end for tp, end in _ends(consumer, topics).items() if end}
         consumer.assign(list(ends))
@@ -117,7 +118,7 @@ class TopicTail:
                 self._stopped.wait(1)  # the broker is away: what is shown goes on with what is known
 
     def _consume(self) -> None:
-        consumer = KafkaConsumer(
+        consumer = open_consumer(
             *self._topics,
             bootstrap_servers=self._bootstrap_servers,
             auto_offset_reset="latest",
@@ -201,7 +202,7 @@ class TopicFollower:
             self._on_kafka(answers, caught_up)
 
     def _consume(self) -> None:
-        consumer = KafkaConsumer(
+        consumer = open_consumer(
             bootstrap_servers=self._bootstrap_servers,
             bootstrap_timeout_ms=_ANSWER_MS,
             auto_offset_reset="earliest",  # where we were is no more: the topic was emptied, or made anew

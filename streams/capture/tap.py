@@ -1,4 +1,4 @@
-"""Kafka, as capture reads it: every partition of one topic, by kafka-python. The only kafka import of capture.
+"""Kafka, as capture reads it: every partition of one topic, by kafka-python. See also consumer.py.
 
 Partitions are assigned, not shared out in a group: one folder wants all of them, files say where to go on, and a
 restart need not wait for a dead member's session to expire. The group only keeps the offsets that lag is read from.
@@ -14,6 +14,7 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from collector.schema.errors import OperatorError
+from streams.capture.consumer import open_consumer
 from streams.capture.recorder import Lost
 
 _log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ _DISCOVER_S = 5.0
 def connect(bootstrap: str, group: str) -> KafkaConsumer:
     """Return a consumer that has reached a broker. Raises ``OperatorError`` if none answers in 10 s."""
     try:
-        return KafkaConsumer(
+        return open_consumer(
             bootstrap_servers=bootstrap,
             group_id=group,
             client_id="burstwatch-capture",
@@ -183,7 +184,7 @@ class KafkaEnds:
             return {}
         try:
             if self._consumer is None:
-                self._consumer = KafkaConsumer(
+                self._consumer = open_consumer(
                     bootstrap_servers=self._bootstrap,
                     client_id="burstwatch-capture-lag",
                     enable_auto_commit=False,

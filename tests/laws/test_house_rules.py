@@ -14,7 +14,13 @@ DOORS = {
     "faust": ("streams/worker/",),
     "mode": ("streams/worker/",),
     "aiokafka": ("streams/worker/", "burstwatch/broker/batches.py"),
-    "kafka": ("collector/kafka_sink.py", "streams/capture/tap.py", "burstwatch/broker/", "burstwatch/tail.py"),
+    "kafka": (
+        "collector/kafka_sink.py",
+        "streams/capture/consumer.py",
+        "streams/capture/tap.py",
+        "burstwatch/broker/",
+        "burstwatch/tail.py",
+    ),
     "prometheus_client": (
         "streams/export/prometheus.py",
         "collector/sources/vllm.py",
