@@ -73,15 +73,26 @@ def episode_size(episode: dict[str, Any]) -> str:
 
 
 def _burst_size(episode: dict[str, Any]) -> str:
-    baseline = episode.get("baseline_rate") or 0.0
-    peak = episode.get("peak_rate") or 0.0
-    times = f" = {peak / baseline:.1f}x" if baseline else ""
-    window_s = episode.get("window_s")
-    where = f", seen in {window_s} s" if window_s and episode.get("state") == "onset" else ""
-    return (
-        f"{number(peak, 1)}/s over 10 s against {number(baseline, 1)}/s"
-        f"{times}, z {number(episode.get('peak_z'), 1)}{where}, {episode.get('arrivals', 0)} requests"
-    )
+    baseline, peak = episode.get("baseline_rate") or 0.0, episode.get("peak_rate") or 0.0
+    arrivals, z = episode.get("arrivals") or 0, number(episode.get("peak_z"), 1)
+    rose_s = _rose_s(episode)
+    if not rose_s or (episode.get("state") != "onset" and peak > baseline):
+        against = f"{number(baseline, 1)}/s{_times(peak, baseline)}"
+        return f"{number(peak, 1)}/s over 10 s against {against}, z {z}, {arrivals} requests"
+    # At its onset the last 10 s are mostly of before: what rose is said, not that.
+    against = f"{number(baseline, 1)}/s expected{_times(arrivals / rose_s, baseline)}"
+    return f"{arrivals} requests in {rose_s:g} s against {against}, z {z}"
+
+
+def _rose_s(episode: dict[str, Any]) -> float | None:
+    """Return how long (s) the requests of a burst's message took: up to its detection, or to its end."""
+    until = episode.get("detected" if episode.get("state") == "onset" else "end")
+    onset = episode.get("onset")
+    return None if until is None or onset is None or until <= onset else (until - onset) / 1_000_000
+
+
+def _times(rate: float, baseline: float) -> str:
+    return f" = {rate / baseline:.1f}x" if baseline else ""
 
 
 def _failure_size(episode: dict[str, Any]) -> str:

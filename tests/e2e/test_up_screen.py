@@ -46,6 +46,22 @@ def test_what_is_not_known_is_a_dash_and_never_a_zero():
     assert "kv" not in line  # there is no engine to speak of
 
 
+def test_a_burst_is_told_by_what_rose_when_it_begins_and_by_its_peak_when_it_is_over():
+    onset = {**ONSET, "onset": ONSET["detected"] - 2_000_000, "peak_rate": 4.4}  # the last 10 s: mostly of before
+    assert episode_line(onset) == (
+        "22:13:20Z BURST begins chat: 88 requests in 2 s against 5.0/s expected = 8.8x, z 9.8"
+    )
+    end = onset | {"state": "end", "end": ONSET["detected"] + 9_000_000, "arrivals": 400, "peak_rate": 30.0}
+    assert episode_line(end) == (
+        "22:13:29Z burst ends   chat: 30.0/s over 10 s against 5.0/s = 6.0x, z 9.8, 400 requests"
+    )
+    # Over before 10 s were above what was expected: less than that is no peak of a burst.
+    assert episode_line(end | {"peak_rate": 4.4, "arrivals": 88, "end": ONSET["detected"]}) == (
+        "22:13:20Z burst ends   chat: 88 requests in 2 s against 5.0/s expected = 8.8x, z 9.8"
+    )
+    assert "= " not in episode_line(onset | {"baseline_rate": 0.0})
+
+
 def test_an_episode_line_says_how_big_against_what():
     assert episode_line(ONSET) == (
         "22:13:20Z BURST begins chat: 30.0/s over 10 s against 5.0/s = 6.0x, z 9.8, 88 requests"

@@ -228,8 +228,9 @@ function newestKnown(lists) {
 
 function label(state, episode, services) {
   const who = services.length > 1 ? `${episode.service}: ` : "";
-  const times = episode.kind === "burst" && episode.baseline_rate
-    ? ` ${number(peakRate(state, episode) / episode.baseline_rate, 1)}×` : "";
+  // At its onset the last 10 s are mostly of before: less than is expected says nothing of a burst.
+  const peak = episode.kind === "burst" && episode.baseline_rate ? peakRate(state, episode) / episode.baseline_rate : 0;
+  const times = peak > 1 ? ` ${number(peak, 1)}×` : "";
   return `${who}${episode.kind === "failure" ? "failures" : episode.kind}${times}`;
 }
 
