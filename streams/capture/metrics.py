@@ -108,13 +108,17 @@ def serving(watch: Watch, ends: Ends, host: str, port: int) -> Iterator[str]:
 
 
 def _keep_asking(watch: Watch, ends: Ends, leaving: threading.Event) -> None:
-    try:
-        while not leaving.is_set():
-            leaving.wait(LAG_EVERY_S if watch.note_lag(ends) else LAG_SOON_S)
-    except Exception:  # noqa: BLE001 - the lag is gone then; the trace is not
-        _log.exception("event=lag_unknown")
-    finally:
-        ends.close()
+    told = False
+    while not leaving.is_set():
+        try:
+            found = watch.note_lag(ends)
+        except Exception:  # noqa: BLE001 - the lag is unknown for a while; the trace is not touched
+            found = True
+            if not told:
+                _log.exception('event=lag_unknown note="asked again and again; told this once"')
+                told = True
+        leaving.wait(LAG_EVERY_S if found else LAG_SOON_S)
+    ends.close()
 
 
 class _Server(threading.Thread):
