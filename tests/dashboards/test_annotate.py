@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from burstwatch.cli import main
+from burstwatch.tail import require_broker
 from collector.schema.topics import EPISODES
 from tests.support.broker import RunningBroker, create_topic, embedded_broker
 from tests.support.fake_grafana import FakeGrafana
@@ -154,9 +156,11 @@ def test_who_may_not_write_is_told_which_right_is_missing(annotate, broker, toke
     assert "needs annotations:create (the Editor role has it)" in capsys.readouterr().err
 
 
-def test_no_kafka_and_no_topic(annotate, grafana, token, capsys):
+def test_no_kafka_and_no_topic(annotate, grafana, token, capsys, monkeypatch):
     common = ["dashboards", "annotate", "--url", grafana.url, "--token-file", str(token)]
-    assert main([*common, "--kafka", "127.0.0.1:1"]) == 2
+    with monkeypatch.context() as impatient:
+        impatient.setattr("burstwatch.annotate.cli.require_broker", partial(require_broker, timeout_ms=300))
+        assert main([*common, "--kafka", "127.0.0.1:1"]) == 2
     assert "no Kafka broker answers at 127.0.0.1:1" in capsys.readouterr().err
     with embedded_broker() as empty:
         assert main([*common, "--kafka", empty.bootstrap_servers]) == 0
