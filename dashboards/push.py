@@ -23,7 +23,8 @@ class Outcome:
     """What is to be done, or was done, about one object.
 
     ``action`` is one of create, update, unchanged, "left alone" (a file owns it), surplus (no longer in code, kept)
-    or delete. ``changes``: where Grafana's object is not as wanted; for "left alone" too.
+    or delete. ``changes``: where Grafana's object is not as wanted; for "left alone" too. ``missed``: Grafana is not
+    as wanted and a push will not make it so, as a file owns the object.
     """
 
     kind: str
@@ -32,16 +33,12 @@ class Outcome:
     action: str
     changes: tuple[Difference, ...] = ()
     note: str = ""
+    missed: bool = False
 
     @property
     def writes(self) -> bool:
         """True if Grafana has to change for this."""
         return self.action in {CREATE, UPDATE, DELETE}
-
-    @property
-    def missed(self) -> bool:
-        """True if Grafana is not as wanted and a push will not make it so, as a file owns the object."""
-        return self.action == LEFT and bool(self.changes)
 
 
 def outcome(wanted: Wanted, found: Found | None) -> Outcome:
@@ -50,7 +47,8 @@ def outcome(wanted: Wanted, found: Found | None) -> Outcome:
         return _about(wanted, CREATE)
     changes = tuple(changed(found, wanted))
     if found.owner is not None:
-        return _about(wanted, LEFT, changes, f"provisioned from {found.owner}, which owns it")
+        left = _about(wanted, LEFT, changes, f"provisioned from {found.owner}, which owns it")
+        return replace(left, missed=bool(changes))
     return _about(wanted, UPDATE if changes else SAME, changes)
 
 
@@ -86,7 +84,7 @@ def _written(grafana: Grafana, wanted: Wanted, found: Found | None, planned: Out
     except RefusedError as refused:
         if not kind.locked(refused):
             raise
-        return replace(planned, action=LEFT, note=_locked(refused))
+        return replace(planned, action=LEFT, note=_locked(refused), missed=True)
     return planned
 
 

@@ -106,7 +106,7 @@ def test_rules_from_files_are_left_alone_and_said(grafana: FakeGrafana, push, ca
 def test_rules_locked_under_another_folder_are_recognised_when_written(grafana: FakeGrafana, push, capsys):
     words = "cannot update with provided provenance 'api', needs 'file'"
     grafana.fail("PUT /api/v1/provisioning/folder", 409, 99, message=words)
-    push(*ASKED)
+    assert push(*ASKED) == 1  # they are not in the folder asked for
     shown = capsys.readouterr().out
     assert shown.count(words) == len(grafana_groups(LINKS))
     assert grafana.groups == {}
