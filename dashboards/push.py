@@ -61,7 +61,7 @@ def push(grafana: Grafana, objects: Sequence[Wanted], *, write: bool = True, pru
     for wanted in objects:
         found = KINDS[wanted.kind].read(grafana, wanted)
         planned = outcome(wanted, found)
-        if planned.action == UPDATE and wanted.kind == "board" and kinds.newest_version_is(grafana, wanted):
+        if planned.action == UPDATE and _is_the_newest_version(grafana, wanted, planned):
             planned = _about(wanted, SAME, note="Grafana keeps it in its own schema")
         if planned.writes and write:
             planned = _written(grafana, wanted, found, planned)
@@ -71,6 +71,12 @@ def push(grafana: Grafana, objects: Sequence[Wanted], *, write: bool = True, pru
     boards = {wanted.uid for wanted in objects if wanted.kind == "board"}
     for folder in (wanted for wanted in objects if wanted.kind == "folder"):
         yield from _surplus(grafana, folder.uid, boards, prune=prune, write=write)
+
+
+def _is_the_newest_version(grafana: Grafana, wanted: Wanted, planned: Outcome) -> bool:
+    """Return True if a board differs only by what Grafana made of it: moving one is not always a new version."""
+    moved = any(change.path == "folderUid" for change in planned.changes)
+    return wanted.kind == "board" and not moved and kinds.newest_version_is(grafana, wanted)
 
 
 def _about(wanted: Wanted, action: str, changes: tuple[Difference, ...] = (), note: str = "") -> Outcome:

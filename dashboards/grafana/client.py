@@ -55,7 +55,7 @@ class Grafana:
         """Return what Grafana answers to ``call(api)``; None where it has no such thing and ``absent`` allows that.
 
         ``doing`` names the act for error lines ("creating folder x"), ``right`` the permission it takes. ``again``:
-        the call may be repeated; 5xx and timeouts then are, at most three times in all.
+        the call may be repeated; 5xx, 429 and timeouts then are, at most three times in all.
 
         Raises ``RefusedError`` for what asking again does not mend, ``AwayError`` for what it may.
         """
@@ -99,6 +99,8 @@ class Grafana:
             return _PassingError(f"{where} did not answer in time, {doing}; try again, or raise --timeout")
         if status >= 500:
             return _PassingError(f"{where} is in trouble, {doing} ({status}: {words}); its log says more")
+        if status == 429:
+            return _PassingError(f"{where} is asked too often, {doing} (429: {words}); try again later")
         if status == 401:
             line = f"{where} does not accept the credentials (401: {words}): they are expired, or of another server"
         elif status == 403:
@@ -129,7 +131,7 @@ class Grafana:
 
 
 class _PassingError(Exception):
-    """A 5xx or a timeout."""
+    """A 5xx, a 429 or a timeout."""
 
 
 def connect(

@@ -94,6 +94,16 @@ def test_a_board_that_grafana_brings_to_its_own_schema_is_not_pushed_for_ever(gr
     assert push("--check") == 1
 
 
+@pytest.mark.parametrize("migrates", [False, True])
+def test_a_board_somebody_moved_is_put_back_though_its_newest_version_is_ours(grafana: FakeGrafana, push, migrates):
+    push()
+    grafana.migrates = migrates
+    grafana.boards[ONE]["meta"]["folderUid"] = "theirs"
+    assert push("--check") == 1
+    assert push() == 0
+    assert grafana.boards[ONE]["meta"]["folderUid"] == "burstwatch"
+
+
 def test_boards_move_into_the_folder_asked_for(grafana: FakeGrafana, push):
     push()
     assert push("--folder", "team", "--folder-title", "Team") == 0
