@@ -150,6 +150,8 @@ def seconds(duration: str) -> float:
     (90.0, 0.0, 0.5)
     """
     left, total = duration, 0.0
+    if not duration:
+        raise ValueError("no duration: ''")
     while left:
         digits = len(left) - len(left.lstrip("0123456789"))
         unit = next((unit for unit in _UNITS if left[digits:].startswith(unit)), None)

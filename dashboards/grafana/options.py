@@ -1,6 +1,7 @@
 """The options of every verb that talks to a Grafana, and the connection they describe."""
 
 import argparse
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -44,19 +45,21 @@ def checked_url(url: str, option: str) -> str:
 
     Raises ``OperatorError`` unless it is http(s) with a host and without password, query or fragment.
     """
+    authority = re.split("[/?#]", url.partition("://")[2] or url, maxsplit=1)[0]
+    if "@" in authority:  # looked for first: every other line says the address
+        raise OperatorError(
+            f"{option}: leave user and password out of the address; --user and --password-file take them"
+        )
+    shown = url.partition("?")[0]  # a query may be a secret, too
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise OperatorError(f"{option} {url}: {error}") from None
-    if parts.username or parts.password:
-        raise OperatorError(
-            f"{option}: leave user and password out of the address; --user and --password-file take them"
-        )
+        raise OperatorError(f"{option} {shown}: {error}") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
-        raise OperatorError(f"{option} {url}: give an address such as http://HOST:3000")
+        raise OperatorError(f"{option} {shown}: give an address such as http://HOST:3000")
     if parts.query or parts.fragment:
-        raise OperatorError(f"{option} {url}: give it without what follows the ? or #")
+        raise OperatorError(f"{option} {shown}: give it without what follows the ? or #")
     return url.rstrip("/")
 
 

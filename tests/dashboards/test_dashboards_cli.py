@@ -34,12 +34,12 @@ def rules_of(text: str, form: str) -> list[dict]:
 
 @pytest.mark.parametrize("form", ["prometheus", "grafana", "kubernetes"])
 def test_rules_are_printed_with_the_users_own_addresses(capsys, form):
-    own = ["--grafana-url", "https://g.example/", "--runbook-url", "https://r.example/book/"]
+    own = ["--grafana-url", "https://g.example/", "--runbook-url", "https://r.example/@team/book/"]
     assert burstwatch(["dashboards", "rules", "--format", form, *own]) == 0
     told = [rule["annotations"] for rule in rules_of(capsys.readouterr().out, form) if "annotations" in rule]
     assert len(told) == len(ALERTS)
     for alert, words in zip(ALERTS, told, strict=True):
-        assert words["runbook_url"] == f"https://r.example/book#{alert.alert.lower()}"
+        assert words["runbook_url"] == f"https://r.example/@team/book#{alert.alert.lower()}"
         assert words["dashboard_url"].startswith("https://g.example/d/burstwatch-")
 
 

@@ -94,6 +94,15 @@ def test_trouble_that_passes_is_waited_for_and_other_is_said(grafana: FakeGrafan
     assert grafana.failing == []
 
 
+def test_who_asks_too_often_waits_and_asks_again(grafana: FakeGrafana, push, capsys):
+    grafana.fail("GET /api/dashboards", 429, 2, message="Too many requests")
+    assert push() == 0
+    grafana.fail("GET /api/dashboards", 429, 3, message="Too many requests")
+    assert push() == 2
+    assert "is asked too often, reading board" in error(capsys)
+    assert grafana.failing == []
+
+
 def test_what_is_refused_is_not_asked_again(grafana: FakeGrafana, push):
     grafana.fail(SETTINGS, 401, 2)
     assert push() == 2
@@ -199,6 +208,10 @@ def test_tls_troubles_are_told_apart(grafana: FakeGrafana, push, tmp_path: Path,
         ("http://", "give an address such as"),
         ("http://x:99999", "Port out of range"),
         ("http://admin:topsecret@x:3000", "--password-file"),
+        ("http://admin:topsecret@x:99999", "--password-file"),
+        ("http://admin:topsecret@[x", "--password-file"),
+        ("admin:topsecret@x:3000", "--password-file"),
+        ("ftp://x/?token=topsecret", "give an address such as"),
         ("http://x:3000/?verify=false", "what follows the ?"),
     ],
 )

@@ -135,7 +135,7 @@ def test_durations(text, expected):
     assert seconds(text) == expected
 
 
-@pytest.mark.parametrize("text", ["5", "m", "5x", "-1s"])
+@pytest.mark.parametrize("text", ["", "5", "m", "5x", "-1s"])
 def test_what_is_no_duration(text):
     with pytest.raises(ValueError, match="no duration"):
         seconds(text)
