@@ -187,7 +187,7 @@ CAPTURE = Row(
             what="Messages that could not be decoded, and times the disk refused, per second.",
             normal="none.",
             act="disk: see free space beside; nothing is lost while Kafka keeps the messages.",
-            alerts=["BurstwatchCaptureIncomplete", "BurstwatchCaptureWriteFailures"],
+            alerts=["BurstwatchCaptureUnreadable", "BurstwatchCaptureWriteFailures"],
             empty=_NO_CAPTURE,
             queries=[
                 _grown("capture_unreadable_messages_total", "{{instance}} unreadable"),

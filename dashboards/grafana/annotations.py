@@ -56,13 +56,13 @@ class Marked:
 
 
 def tag(name: str, value: str = "") -> str:
-    """Return a tag that Grafana keeps whole: it splits at colons and forgets what follows a second one.
+    """Return a tag as Grafana keeps it: it splits at colons, forgets what follows a second one, and trims both sides.
 
-    >>> tag("service", "chat:eu"), tag("burst")
+    >>> tag("service", "chat:eu "), tag("burst")
     ('service:chat_eu', 'burst')
     """
-    parts = (part.replace(":", "_")[:_TAG_MAX] for part in (name, value) if part)
-    return ":".join(parts)
+    parts = (part.replace(":", "_").strip()[:_TAG_MAX].strip() for part in (name, value))
+    return ":".join(part for part in parts if part)
 
 
 def step(mark: Mark, found: Mapping[str, Any] | None) -> str:

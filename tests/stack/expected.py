@@ -21,5 +21,5 @@ ALERTS = {"LLMBurstActive", "LLMBurstExhaustsKVCache", "LLMFailureEpisode", "Bur
 # What may fire besides: more of the same story, if it goes on for long enough.
 ALERTS_TOO = {
     "LLMMemoryPressure", "LLMKVCacheNearlyFull", "LLMPreemptionStorm", "LLMFailureBudgetBurnsFast",
-    "LLMFailureBudgetBurns", "BurstwatchCaptureIncomplete",
+    "LLMFailureBudgetBurns", "BurstwatchCaptureUnreadable",
 }  # fmt: skip

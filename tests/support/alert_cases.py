@@ -262,9 +262,7 @@ TELEMETRY = [
 
 CAPTURED = [
     *counted("BurstwatchCaptureIncomplete", series("capture_lost_messages_total", CAPTURE, partition="3"), CAPTURE),
-    *counted(
-        "BurstwatchCaptureIncomplete", series("capture_unreadable_messages_total", CAPTURE), CAPTURE, "unreadable"
-    ),
+    *counted("BurstwatchCaptureUnreadable", series("capture_unreadable_messages_total", CAPTURE), CAPTURE),
     Case(
         "BurstwatchCaptureWriteFailures", {series("capture_write_failures_total", CAPTURE): Counter(0, 1, 0)}, CAPTURE
     ),
