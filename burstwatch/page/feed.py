@@ -1,8 +1,10 @@
 """What the page knows: a bounded history of every service and its episodes, as a whole or since a version. Pure.
 
 Fed with messages in any order, any number of times: what it then knows is a function of the set of messages (as long
-as nothing had to give way to a limit). It keeps no reader's place: a reader says which version it has, so a slow one
-costs nothing and gets everything it missed at once.
+as nothing had to give way to a limit, nor event time was set back: workers do that after a clock that was far ahead,
+and then a few rows in a row, each later than the one before and all from long before the newest, are what counts).
+It keeps no reader's place: a reader says which version it has, so a slow one costs nothing and gets everything it
+missed at once.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +18,8 @@ SERVICES_MAX = 50
 POINTS_MAX = 2_200  # a service; six hours of rows
 EPISODES_MAX = 200
 HISTORY_S_MAX = 6 * 3600
+SET_BACK_ROWS = 3
+_SET_BACK_S = 3600  # less than that mends itself
 _SECOND_US = 1_000_000
 
 
@@ -26,6 +30,7 @@ class _Service:
     points: dict[int, tuple[int, Point]] = field(default_factory=dict)  # end (us) -> (version, point)
     now: dict[str, Any] = field(default_factory=dict)
     version: int = 0
+    behind: list[int] = field(default_factory=list)  # ends of the newest rows in a row from long before
 
     @property
     def end(self) -> int:
@@ -93,7 +98,11 @@ class Feed:
         if row is None:
             return
         service = self._services.get(row.service) or self._place_for(row)
-        if service is None or row.end <= service.end - self.history_s * _SECOND_US:
+        if service is None:
+            return
+        if self._is_set_back(service, row.end):
+            self._forget_after(row.service, service, row.end)
+        if row.end <= service.end - self.history_s * _SECOND_US:
             return
         known = service.points.get(row.end)
         if known is not None and known[1] == row.point and (row.end < service.end or service.now == row.now):
@@ -109,6 +118,28 @@ class Feed:
         if len(service.points) > POINTS_MAX:
             del service.points[min(service.points)]
 
+    def _is_set_back(self, service: _Service, end: int) -> bool:
+        if end > service.end - _SET_BACK_S * _SECOND_US:
+            service.behind.clear()
+            return False
+        if service.behind and end <= service.behind[-1]:
+            service.behind.clear()
+        service.behind.append(end)
+        return len(service.behind) >= SET_BACK_ROWS
+
+    def _forget_after(self, name: str, service: _Service, end: int) -> None:
+        """Forget what was known of times after ``end``; readers start afresh."""
+        service.behind.clear()
+        service.now = {}
+        service.points = {at: known for at, known in service.points.items() if at <= end}
+        self._drop_episodes(name, end)
+        self._floor = self._next()
+
+    def _drop_episodes(self, name: str, after: int = -1) -> None:
+        for key, (_, entry) in list(self._episodes.items()):
+            if entry["service"] == name and entry["onset"] > after:
+                del self._episodes[key]
+
     def _place_for(self, row: ServiceRow) -> _Service | None:
         if len(self._services) >= SERVICES_MAX:
             stalest = min(self._services, key=lambda name: (self._services[name].end, name))
@@ -117,6 +148,7 @@ class Feed:
                     self._hidden.add(row.service)
                 return None
             del self._services[stalest]
+            self._drop_episodes(stalest)  # an open one would be told as going on for ever
             self._floor = self._next()
         self._hidden.discard(row.service)
         return self._services.setdefault(row.service, _Service())

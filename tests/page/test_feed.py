@@ -2,11 +2,12 @@
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burstwatch.page import feed as feed_module
-from burstwatch.page.feed import EPISODES_MAX, SERVICES_MAX, Feed, note_all
+from burstwatch.page.feed import EPISODES_MAX, SERVICES_MAX, SET_BACK_ROWS, Feed, note_all
 from burstwatch.page.messages import POINT_FIELDS
 from tests.support.page_messages import END, US, burst, failure, memory, pressure, row, window
 
@@ -190,6 +191,40 @@ def test_a_service_silent_for_the_whole_history_gives_its_place_to_a_new_one_and
     assert "new" in reader.points
     assert sorted(reader.points) == sorted(feed.snapshot()["services"])
     assert len(reader.points) == SERVICES_MAX
+
+
+def test_the_episodes_of_a_service_that_lost_its_place_go_with_it():
+    feed = Feed(HISTORY_S)
+    note_all(feed, [burst("s000", END), *(row(f"s{i:03}", END) for i in range(SERVICES_MAX)), burst("s001", END)])
+    feed.note(row("new", END + 3600 * US))
+    assert [e["service"] for e in feed.snapshot()["episodes"]] == ["s001"]
+
+
+@pytest.mark.parametrize("history_s", [60, 6 * 3600])
+def test_event_time_that_is_set_back_is_followed_with_all_its_readers(history_s):
+    feed, reader = Feed(history_s), Reader()
+    ahead = END + 2 * 3600 * US
+    note_all(feed, [row("chat", ahead), row("chat", ahead + 10 * US), burst("chat", ahead), burst("code", ahead)])
+    reader.read(feed)
+    rows = [row("chat", END + i * 10 * US, seed=i) for i in range(SET_BACK_ROWS + 2)]
+    note_all(feed, [rows[0], rows[0], rows[1]])  # told again, and once more: not yet
+    assert feed.snapshot()["services"]["chat"]["now"]["end"] == ahead + 10 * US
+    note_all(feed, rows[2:])
+    note_all(feed, [burst("chat", rows[-1]["end"])])
+    reader.read(feed)
+    assert reader.now["chat"]["end"] == rows[-1]["end"]
+    assert max(reader.points["chat"]) == rows[-1]["end"]
+    assert {(e["service"], e["onset"], e["superseded"]) for e in reader.episodes.values()} == {
+        ("chat", rows[-1]["end"], False),
+        ("code", ahead, False),
+    }
+
+
+def test_rows_of_long_ago_told_again_between_new_ones_set_nothing_back():
+    feed = Feed(HISTORY_S)
+    for i in range(5):
+        note_all(feed, [row("chat", END + (7200 + i) * US), row("chat", END + i * US)])
+    assert feed.snapshot()["services"]["chat"]["now"]["end"] == END + 7204 * US
 
 
 def test_an_episode_that_was_never_ended_is_over_when_a_later_one_begins_at_its_place():
