@@ -157,7 +157,7 @@ def test_a_server_that_dies_and_comes_back_is_followed_again(stage, look):
     stage.page.kill()
     wait_text(page, "#status-text", "Reconnecting since")
     assert text(page, "#verdict") == "Last known: all calm"
-    assert cells(page, "chat")[0] == ["chat"]  # what was known stays
+    assert cells(page, "chat")[:2] == [["chat", "as of 22:13:20"], ["last: calm"]]  # what was known stays
     stage.put(row("chat", END + 10 * US, seed=8), row("code", END + 10 * US))
     stage.page = stage.page.restart()
     ready(page, "code")
@@ -166,16 +166,24 @@ def test_a_server_that_dies_and_comes_back_is_followed_again(stage, look):
 
 
 def test_kafka_going_away_is_said_and_what_comes_after_is_shown(stage, look):
-    stage.put(row("chat", END))
+    stage.put(row("chat", END, memory=memory(0.8, lower_s=12.0)), burst("chat", END))
     page = ready(look())
+    page.wait_for_selector("#table .pill.burst")
+    assert "full in 12 s" in text(page, "#engines")
     stage.broker.kill()
     page.wait_for_selector("#banner", state="visible", timeout=40_000)
     assert f"Kafka at {stage.kafka} has not answered since" in text(page, "#banner")
-    assert cells(page, "chat")[0] == ["chat"]
+    # Nothing that was true then is said, or coloured, as if it were true now.
+    assert text(page, "#verdict") == "Last known: burst"
+    assert cells(page, "chat")[:2] == [["chat", "as of 22:13:20"], ["last: burst"]]
+    assert page.locator("#table .pill.old").count() == 1
+    assert text(page, "#engines .ahead") == "as of 22:13:20"
+    assert "end not told" in text(page, "#episode-list")
     stage.broker = stage.broker.restart()
     page.wait_for_selector("#banner", state="hidden", timeout=60_000)
     stage.put(row("code", END))
     ready(page, "code")
+    page.wait_for_selector("#table tr[data-service=chat] .pill.burst")
 
 
 def test_several_services_have_a_line_each_and_one_can_be_chosen(stage, look):

@@ -135,7 +135,7 @@ export class Charts {
     const font = `11px ${css.fontFamily}`;
     const axis = { stroke: color("--muted"), font, ticks: { show: false }, grid: { stroke: color("--line"), width: 1 } };
     const lines = services.map((name, i) => ({
-      label: name, stroke: color(services.length === 1 ? panel.color : `--s${i}`), width: 2, points: { show: false },
+      label: name, stroke: color(services.length === 1 ? panel.color : `--s${i}`), width: 2, points: { show: false, filter: alone, size: 5 },
     }));
     const banded = panel.lower && services.length === 1;
     const bound = { stroke: "transparent", width: 0, points: { show: false } };
@@ -204,7 +204,8 @@ export class Charts {
     const { data, services } = this.view;
     if (at === null) return DASH;
     const unit = panel.unit ? ` ${panel.unit}` : "";
-    const when = this.index === null ? "" : `  at ${clock(data.times[at] * 1000)}`;
+    // A value whose like has not come since is not said as if it were of now.
+    const when = this.index === null && at === data.times.length - 1 ? "" : `  at ${clock(data.times[at] * 1000)}`;
     if (services.length !== 1) return when.trim();
     const shown = panel.form(data.values[panel.field][0][at]);
     const bounds = panel.lower ? interval(data.values[panel.lower][0][at], data.values[panel.upper][0][at], panel.form) : "";
@@ -219,6 +220,13 @@ export class Charts {
       if (plot.width !== width) plot.setSize({ width, height: HEIGHT_PX[panel.key] + (isLast ? X_AXIS_PX : 0) });
     }
   }
+}
+
+/** A value between two holes has no line to be seen by: it gets a point. */
+function alone(u, series) {
+  const values = u.data[series];
+  const found = values.flatMap((v, i) => (v !== null && (values[i - 1] ?? null) === null && (values[i + 1] ?? null) === null ? [i] : []));
+  return found.length ? found : null;
 }
 
 function newestKnown(lists) {

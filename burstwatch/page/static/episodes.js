@@ -9,9 +9,9 @@ const SHOWN = 30;
 const NOUNS = { burst: "Burst", failure: "Failures", pressure: "Memory pressure" };
 const ms = (us) => us / 1000;
 
-/** Show the newest episodes of `chosen` (a service, or all) in `list`. */
-export function showEpisodes(list, state, chosen) {
-  const wanted = episodesOf(state, chosen).slice(0, SHOWN).map((episode) => itemOf(episode));
+/** Show the newest episodes of `chosen` (a service, or all) in `list`; one of whom `isOld(name)` is not said to go on. */
+export function showEpisodes(list, state, chosen, isOld) {
+  const wanted = episodesOf(state, chosen).slice(0, SHOWN).map((episode) => itemOf(episode, isOld));
   if (!wanted.length) wanted.push(el("li", { className: "muted none" }, "Nothing out of the ordinary yet"));
   // Only what changed is replaced: a list that is rebuilt each second cannot be selected from.
   wanted.forEach((item, i) => {
@@ -22,8 +22,8 @@ export function showEpisodes(list, state, chosen) {
   while (list.children.length > wanted.length) list.lastElementChild.remove();
 }
 
-function itemOf(episode) {
-  const open = isOpen(episode);
+function itemOf(episode, isOld) {
+  const open = isOpen(episode) && !isOld(episode.service);
   const lasted = episode.end === null ? "" : `lasted ${seconds((episode.end - episode.onset) / 1e6)}`;
   const since = el("time", { dateTime: new Date(ms(episode.onset)).toISOString(), title: inUtc(ms(episode.onset)) }, clock(ms(episode.onset)));
   const head = el("div", { className: "episode-head" },
@@ -37,8 +37,9 @@ function itemOf(episode) {
 
 /** Returns what tells `region` about episodes that began or ended since the last call. */
 export function announcer(region) {
-  let known = null; // what was there when the page opened is no news
-  return (state) => {
+  let known = null; // what was there when the page opened is no news, nor is history as it is read
+  return (state, live) => {
+    if (!live && known === null) return;
     const now = new Map([...state.episodes.values()].map((e) => [e.id, isOpen(e)]));
     const news = [...state.episodes.values()].filter((e) => known !== null && known.get(e.id) !== isOpen(e));
     known = now;
@@ -47,13 +48,15 @@ export function announcer(region) {
   };
 }
 
-/** The headline: what is going on at this moment, and in which words. */
-export function verdict(state) {
-  const open = [...state.episodes.values()].filter(isOpen).sort((a, b) => a.onset - b.onset);
+/** The headline: what is going on at this moment, and in which words. What is known of a service `isSilent` is not of now. */
+export function verdict(state, isSilent) {
+  const open = [...state.episodes.values()].filter((e) => isOpen(e) && !isSilent(e.service)).sort((a, b) => a.onset - b.onset);
   if (!state.services.size && !open.length) return { tone: "wait", title: "Waiting for the first requests", detail: "" };
   if (!open.length) {
     const count = state.services.size;
-    return { tone: "calm", title: "All calm", detail: `${count} ${count === 1 ? "service" : "services"}, no burst, failures or memory pressure now` };
+    const silent = [...state.services.keys()].filter(isSilent).length;
+    const how = `${count} ${count === 1 ? "service" : "services"}${silent ? ` (${silent} silent)` : ""}`;
+    return { tone: "calm", title: "All calm", detail: `${how}, no burst, failures or memory pressure now` };
   }
   const kinds = ["burst", "pressure", "failure"].filter((kind) => open.some((e) => e.kind === kind));
   const services = [...new Set(open.map((e) => e.service))];

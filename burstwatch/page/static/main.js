@@ -4,7 +4,7 @@ import { Charts } from "./charts.js";
 import { byId, el, setText, show } from "./dom.js";
 import { announcer, showEpisodes, verdict } from "./episodes.js";
 import { showMemory } from "./memory.js";
-import { ALL, LINES_MAX, apply, columns, drawn, emptyState, horizon, names, span } from "./state.js";
+import { ALL, LINES_MAX, apply, columns, drawn, emptyState, horizon, isSilent, names, span } from "./state.js";
 import { openStream } from "./stream.js";
 import { ServiceTable } from "./table.js";
 import { clock, day, inUtc, interval, isUtc, length, number, percent, seconds, setUtc, zoneName } from "./words.js";
@@ -34,29 +34,34 @@ function drawNow() {
   if (choice.service !== ALL && !state.services.has(choice.service)) choice.service = ALL;
   const services = drawn(state, choice.service);
   const any = state.services.size > 0;
-  show(byId("empty"), !any && status?.kafka === "live");
+  show(byId("empty"), !any && isLive());
   for (const id of ["story", "services", "memory"]) show(byId(id), any);
   show(byId("episodes"), any || state.episodes.size > 0);
   show(byId("controls"), any);
   drawLead();
   drawStatus();
-  showEpisodes(byId("episode-list"), state, choice.service);
+  showEpisodes(byId("episode-list"), state, choice.service, isOld);
   if (!any) return;
   if (!names(state).some((name) => choice.windowKey in state.services.get(name).now.windows)) {
     choice.windowKey = String(state.services.get(names(state)[0]).now.drawn.failure_s);
   }
   drawStory(services);
-  table.show(state, choice.windowKey, choice.service);
-  showMemory(byId("engines"), state, services);
+  table.show(state, choice.windowKey, choice.service, isOld);
+  showMemory(byId("engines"), state, services, isOld);
   const hidden = state.facts.hidden;
   show(byId("hidden-services"), hidden > 0);
   setText(byId("hidden-services"), `${hidden} more services are not shown: the page holds ${state.services.size}.`);
 }
 
+// What was true when the news stopped is not said as if it were true now.
+const isLive = () => status?.kafka === "live";
+const newsStopped = () => (!link.up && link.ever) || status?.kafka === "away" || (isLive() && unheardMs() >= LATE_S * 1000);
+const isQuiet = (name) => isSilent(state, name, nowMs());
+const isOld = (name) => newsStopped() || isQuiet(name);
+
 function drawLead() {
-  const known = verdict(state);
-  // What was true when the news stopped is not said as if it were true now.
-  const old = known.tone !== "wait" && ((!link.up && link.ever) || status?.kafka === "away");
+  const known = verdict(state, isQuiet);
+  const old = known.tone !== "wait" && newsStopped();
   const { tone, title, detail } = old
     ? { tone: "wait", title: `Last known: ${known.title.toLowerCase()}`, detail: known.detail.replace(/ now$/, "") } : known;
   const node = byId("verdict");
@@ -116,6 +121,7 @@ function drawPoints(services, seen) {
 }
 
 const nowMs = () => Date.now() + skewMs;
+const unheardMs = () => nowMs() - (status?.last_message ?? status?.since ?? 0);
 
 function drawStatus() {
   const { tone, text } = statusOf();
@@ -135,10 +141,10 @@ function statusOf() {
   const latest = horizon(state);
   if (latest === null) return { tone: "wait", text: "Live, no rows yet" };
   const lagS = nowMs() / 1000 - latest / 1e6;
-  if (lagS < LATE_S) return { tone: "good", text: lagS < 2 ? "Live" : `Live, ${Math.round(lagS)} s behind` };
+  if (Math.abs(lagS) < LATE_S) return { tone: "good", text: lagS < 2 ? "Live" : `Live, ${Math.round(lagS)} s behind` };
   const until = `${day(latest / 1000)}, ${clock(latest / 1000)}`;
-  if (nowMs() - (status.last_message ?? 0) < LATE_S * 1000) return { tone: "good", text: `Replaying, at ${until}` };
-  return { tone: "late", text: `No new data for ${seconds((nowMs() - (status.last_message ?? status.since)) / 1000)}, data to ${until}` };
+  if (unheardMs() < LATE_S * 1000) return { tone: "good", text: `Replaying, at ${until}` };
+  return { tone: "late", text: `No new data for ${seconds(unheardMs() / 1000)}, data to ${until}` };
 }
 
 function setLink(up) {
@@ -148,8 +154,8 @@ function setLink(up) {
 }
 
 openStream({
-  onState: (message) => { apply(state, message); announce(state); draw(); },
-  onBeat: (said) => { status = said; skewMs = said.now - Date.now(); draw(); },
+  onState: (message) => { apply(state, message, nowMs()); announce(state, isLive()); draw(); },
+  onBeat: (said) => { status = said; skewMs = said.now - Date.now(); announce(state, isLive()); draw(); },
   onLink: setLink,
 });
 

@@ -2,6 +2,7 @@
 
 const US = 1e6;
 const EPISODES_MAX = 200;
+const SILENT_S = 60; // rows come every 10 s
 
 export const ALL = "";
 export const LINES_MAX = 8; // more lines than colours tell nothing apart
@@ -10,8 +11,8 @@ export function emptyState() {
   return { version: -1, historyS: 3600, fields: new Map(), services: new Map(), episodes: new Map(), facts: {} };
 }
 
-/** Take a message of /events into account: a snapshot replaces everything, a delta adds to it. */
-export function apply(state, message) {
+/** Take a message of /events, heard at `heardMs`, into account: a snapshot replaces everything, a delta adds to it. */
+export function apply(state, message, heardMs) {
   if (message.type === "snapshot") {
     state.services.clear();
     state.episodes.clear();
@@ -19,16 +20,17 @@ export function apply(state, message) {
   state.version = message.version;
   state.historyS = message.history_s;
   state.fields = new Map(message.point_fields.map((name, i) => [name, i]));
-  for (const [name, news] of Object.entries(message.services)) applyService(state, name, news);
+  for (const [name, news] of Object.entries(message.services)) applyService(state, name, news, message.type === "delta" ? heardMs : -Infinity);
   for (const episode of message.episodes) state.episodes.set(episode.id, episode);
   trimEpisodes(state);
   state.facts = { malformed: message.malformed, hidden: message.services_hidden, messages: message.messages };
 }
 
-function applyService(state, name, news) {
+function applyService(state, name, news, heardMs) {
   const service = state.services.get(name) ?? { points: new Map(), now: null, sorted: null };
   for (const point of news.points) service.points.set(point[0], point);
   service.now = news.now;
+  service.heardMs = heardMs;
   const oldest = news.now.end - state.historyS * US;
   for (const end of service.points.keys()) if (end <= oldest) service.points.delete(end);
   service.sorted = null;
@@ -92,9 +94,18 @@ export function horizon(state, services = names(state)) {
   let latest = null;
   for (const name of services) latest = Math.max(latest ?? 0, state.services.get(name).now.end);
   for (const e of state.episodes.values()) {
-    if (services.includes(e.service)) latest = Math.max(latest ?? 0, e.end ?? e.detected);
+    // An episode is told before its row, but never long before: one of next year is of a broken clock.
+    const at = e.end ?? e.detected;
+    if (services.includes(e.service) && at <= state.services.get(e.service).now.end + SILENT_S * US) latest = Math.max(latest, at);
   }
   return latest;
+}
+
+/** Whether a service has had no rows while others had theirs: what is known of it is not of now. */
+export function isSilent(state, name, nowMs) {
+  const service = state.services.get(name);
+  if (!service) return true;
+  return horizon(state) - service.now.end > SILENT_S * US && nowMs - service.heardMs > SILENT_S * 1000;
 }
 
 /**

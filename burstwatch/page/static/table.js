@@ -2,7 +2,7 @@
 
 import { el, setText, show } from "./dom.js";
 import { ALL, names, openKinds } from "./state.js";
-import { interval, length, number, percent, seconds } from "./words.js";
+import { clock, interval, length, number, percent, seconds } from "./words.js";
 
 export const STATE_WORDS = { burst: "burst", failure: "failing", pressure: "pressure" };
 
@@ -33,8 +33,8 @@ export class ServiceTable {
     table.append(el("caption", { className: "sr-only" }, "Every service's numbers in the chosen window"), el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...head)), this.body);
   }
 
-  /** Show every service's numbers in window `key`; `chosen` is marked. */
-  show(state, key, chosen) {
+  /** Show every service's numbers in window `key`; `chosen` is marked, and of whom `isOld(name)` is not said to be so now. */
+  show(state, key, chosen, isOld) {
     const wanted = names(state);
     for (const [name, row] of this.rows) {
       if (!state.services.has(name)) { row.line.remove(); this.rows.delete(name); }
@@ -42,7 +42,7 @@ export class ServiceTable {
     wanted.forEach((name, i) => {
       const row = this.rows.get(name) ?? this.addRow(name);
       if (this.body.children[i] !== row.line) this.body.insertBefore(row.line, this.body.children[i] ?? null);
-      fillRow(row, state, name, key, chosen);
+      fillRow(row, state, name, key, chosen, isOld(name));
     });
     this.showWindows(state, key);
   }
@@ -81,18 +81,22 @@ export class ServiceTable {
   }
 }
 
-function fillRow(row, state, name, key, chosen) {
-  const window = state.services.get(name).now.windows[key] ?? {};
+function fillRow(row, state, name, key, chosen, old) {
+  const { end, windows } = state.services.get(name).now;
+  const window = windows[key] ?? {};
   row.pick.setAttribute("aria-pressed", String(chosen === name));
   const partly = window.covered_s !== undefined && window.covered_s !== null && window.covered_s < Number(key);
-  setText(row.covered, partly ? `${length(window.covered_s)} so far` : "");
+  setText(row.covered, old ? `as of ${clock(end / 1000)}` : partly ? `${length(window.covered_s)} so far` : "");
   row.cells.forEach((cell, i) => {
     setText(cell.main, COLUMNS[i].main(window));
     setText(cell.sub, COLUMNS[i].sub?.(window) ?? "");
   });
   const kinds = openKinds(state, name);
-  if (row.shown !== kinds.join()) {
-    row.shown = kinds.join();
-    row.kinds.replaceChildren(...(kinds.length ? kinds : ["calm"]).map((kind) => el("span", { className: `pill ${kind}` }, STATE_WORDS[kind] ?? kind)));
+  const shown = `${kinds.join()} ${old}`;
+  if (row.shown !== shown) {
+    row.shown = shown;
+    row.kinds.replaceChildren(...(kinds.length ? kinds : ["calm"]).map((kind) => pillOf(STATE_WORDS[kind] ?? kind, kind, old)));
   }
 }
+
+const pillOf = (words, kind, old) => el("span", { className: `pill ${old ? "old" : kind}` }, old ? `last: ${words}` : words);
