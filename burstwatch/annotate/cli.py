@@ -47,7 +47,8 @@ def _parser() -> argparse.ArgumentParser:
         "--since",
         default="24h",
         metavar="TIME",
-        help="how far back from the newest episode, as 90m, 24h or 7d; or all (default 24h)",
+        help=f"how far back from the newest episode, as 90m, 24h or 7d, or all; among a partition's last {RECENT} "
+        "messages (more with --follow) (default 24h)",
     )
     add("--dry-run", action="store_true", help="write nothing; say what would be written")
     add("--json", action="store_true", help="a JSON object a line instead of words")

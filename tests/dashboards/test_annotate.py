@@ -81,11 +81,12 @@ def test_every_episode_is_one_annotation_however_often_it_is_told_and_written(an
 
 
 def test_annotations_are_found_by_tags_even_for_names_that_need_quoting(annotate, broker, grafana):
-    tell(broker.bootstrap_servers, burst("end", service="a&tags=b#c%20:d:e"))
+    tell(broker.bootstrap_servers, burst("end", service="a&tags=b#c%20:d:e"), burst("end", service=" spaced "))
     assert annotate() == 0
     assert annotate() == 0
-    (found,) = grafana.annotations.values()
-    assert found["tags"][:3] == ["burstwatch", "burst", "service:a&tags=b#c%20_d_e"]
+    services = {kept["tags"][2] for kept in grafana.annotations.values()}
+    assert services == {"service:a&tags=b#c%20_d_e", "service:spaced"}
+    assert [path.split()[0] for path in grafana.writes] == ["POST", "POST"]
 
 
 def test_a_dry_run_writes_nothing_and_says_what_it_would(annotate, broker, grafana, capsys):
