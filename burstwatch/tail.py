@@ -1,6 +1,7 @@
 """Reads result topics as they grow, and asks for offsets: the front door's only Kafka client."""
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,8 @@ from kafka.errors import KafkaError
 from burstwatch.wording import MALFORMED
 from collector.schema.errors import OperatorError
 from streams.capture.consumer import open_consumer
+
+log = logging.getLogger(__name__)
 
 _POLL_MS = 300
 _SILENT_S = 15.0
@@ -192,6 +195,11 @@ class TopicFollower:
             try:
                 self._consume()
             except (KafkaError, OSError, ValueError):
+                self._tell(answers=False)
+                self._stopped.wait(1)
+            except Exception:
+                # Whatever it is, a thread that ended would leave a page that goes on as if it were live.
+                log.exception("reading Kafka failed; trying again")
                 self._tell(answers=False)
                 self._stopped.wait(1)
 

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from burstwatch import tail
 from burstwatch.tail import History, TopicFollower
 from tests.support.broker import create_topic, embedded_broker, unique
 from tests.support.kafka_clients import wait_for
@@ -77,7 +78,7 @@ def test_old_messages_are_read_if_there_are_no_newer_ones(kafka):
 
 
 @pytest.mark.kafka
-def test_a_topic_made_later_is_read_from_its_beginning(kafka):
+def test_a_topic_made_later_is_read_from_its_beginning(kafka, impatient):
     topic, other, heard = create_topic(kafka, partitions=1), unique("later"), Heard()
     following = follower(kafka, [topic, other], heard)
     following.start()
@@ -89,7 +90,34 @@ def test_a_topic_made_later_is_read_from_its_beginning(kafka):
     assert sorted(heard.numbers) == list(range(20))
 
 
-def test_kafka_away_is_said_and_what_came_meanwhile_is_read_after(tmp_path):
+@pytest.mark.kafka
+def test_a_fault_nobody_thought_of_is_told_and_nothing_is_lost_by_it(kafka, caplog):
+    topic, heard = create_topic(kafka, partitions=1), Heard()
+    produce(kafka, numbered(0, 5), topic)
+    faults = [RuntimeError("odd")]
+
+    def messages(batch):
+        if faults:
+            raise faults.pop()
+        heard.messages(batch)
+
+    following = TopicFollower(kafka, [topic], History(seconds=3600), on_messages=messages, on_kafka=heard.kafka)
+    following.start()
+    wait_for(lambda: (True, True) in heard.states, "the past")
+    following.stop()
+    assert heard.numbers == [0, 1, 2, 3, 4]
+    assert heard.states[0][0] is False
+    assert "reading Kafka failed" in caplog.text
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Look often and wait briefly, so that nobody waits long for what a test is about."""
+    monkeypatch.setattr(tail, "_LOOK_S", 0.3)
+    monkeypatch.setattr(tail, "_ANSWER_MS", 1000)
+
+
+def test_kafka_away_is_said_and_what_came_meanwhile_is_read_after(tmp_path, impatient):
     with embedded_broker(tmp_path / "data") as broker:
         kafka, heard = broker.bootstrap_servers, Heard()
         topic = create_topic(kafka, partitions=1)
