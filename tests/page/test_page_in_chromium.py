@@ -192,6 +192,10 @@ def test_several_services_have_a_line_each_and_one_can_be_chosen(stage, look):
     page = ready(look(), names[-1])
     legend = page.eval_on_selector_all("#legend li", "items => items.map(item => item.textContent)")
     assert legend == [*names[2:], "busiest 8 of 10"]
+    stage.put(burst(names[0], END))  # what the headline speaks of is in the picture
+    wait_text(page, "#legend", names[0])
+    legend = page.eval_on_selector_all("#legend li", "items => items.map(item => item.textContent)")
+    assert legend == [names[0], *names[3:], "in an episode or busiest: 8 of 10"]
     page.click(f'#table tr[data-service="{names[0]}"] .pick')
     page.wait_for_selector("#legend", state="hidden")
     assert page.input_value("#service") == names[0]

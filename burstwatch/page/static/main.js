@@ -4,7 +4,7 @@ import { Charts } from "./charts.js";
 import { byId, el, setText, show } from "./dom.js";
 import { announcer, showEpisodes, verdict } from "./episodes.js";
 import { showMemory } from "./memory.js";
-import { ALL, LINES_MAX, apply, columns, drawn, emptyState, horizon, isSilent, names, span } from "./state.js";
+import { ALL, LINES_MAX, apply, columns, drawn, emptyState, horizon, isSilent, names, openKinds, span } from "./state.js";
 import { openStream } from "./stream.js";
 import { ServiceTable } from "./table.js";
 import { clock, day, inUtc, interval, isUtc, length, number, percent, seconds, setUtc, zoneName } from "./words.js";
@@ -93,10 +93,12 @@ function drawStory(services) {
 function drawLegend(services) {
   const legend = byId("legend");
   show(legend, services.length > 1);
-  if (legend.dataset.names === services.join(" ")) return;
-  legend.dataset.names = services.join(" ");
+  const busiest = services.every((name) => !openKinds(state, name).length);
+  const more = `${busiest ? "busiest" : "in an episode or busiest:"} ${LINES_MAX} of ${state.services.size}`;
+  if (legend.dataset.shown === `${services.join(" ")} ${more}`) return;
+  legend.dataset.shown = `${services.join(" ")} ${more}`;
   legend.replaceChildren(...services.map((name, i) => el("li", { className: `s${i}` }, name)));
-  if (state.services.size > LINES_MAX && services.length > 1) legend.append(el("li", { className: "more" }, `busiest ${LINES_MAX} of ${state.services.size}`));
+  if (state.services.size > LINES_MAX && services.length > 1) legend.append(el("li", { className: "more" }, more));
 }
 
 function drawPoints(services, seen) {

@@ -52,13 +52,14 @@ export function points(service) {
 
 export const names = (state) => [...state.services.keys()].sort();
 
-/** The services the charts draw: the chosen one, or the busiest of all. */
+/** The services the charts draw: the chosen one, or of all those in an episode before the others, the busiest first. */
 export function drawn(state, chosen) {
   if (chosen !== ALL) return state.services.has(chosen) ? [chosen] : [];
   const all = names(state);
   if (all.length <= LINES_MAX) return all;
   const rate = (name) => value(points(state.services.get(name)).at(-1), state.fields, "rate") ?? -1;
-  return all.sort((a, b) => rate(b) - rate(a) || (a < b ? -1 : 1)).slice(0, LINES_MAX).sort();
+  const inOne = new Set([...state.episodes.values()].filter(isOpen).map((e) => e.service));
+  return all.sort((a, b) => inOne.has(b) - inOne.has(a) || rate(b) - rate(a) || (a < b ? -1 : 1)).slice(0, LINES_MAX).sort();
 }
 
 export const value = (point, fields, name) => point?.[fields.get(name)] ?? null;
