@@ -8,12 +8,9 @@ from dashboards.boards.navigation import BURSTS
 from dashboards.boards.of_now import Table
 from dashboards.boards.over_time import StateTimeline, TimeSeries
 from dashboards.boards.panels import Board
-from dashboards.boards.queries import SERVICE, Query, newest, windowed
+from dashboards.boards.queries import BY_CLASS, OF_CLASSES, Query, newest, windowed
 
-_FEW = "not enough gaps in the window (30 at least)"
-_BY_CLASS = ("service", "model", "log_type")
-# Classes have gauges of 1m and 20m only; 20 min is the paper's window.
-_OF_CLASSES = f'{SERVICE}, model=~"$model", model!="all"'
+# 20 min is the paper's window.
 
 EPISODES = Row(
     id=100,
@@ -25,7 +22,7 @@ EPISODES = Row(
             what="When the detector said that a burst is on.",
             normal="calm throughout.",
             act="nothing is broken yet: see on the Memory board whether the engines keep up.",
-            empty="no service yet",
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=newest("burst_active"), legend="{{service}}")],
             unit="none",
             words=steps.BURST_WORDS,
@@ -39,7 +36,7 @@ EPISODES = Row(
             what="The last 10 s of arrivals, and the baseline of this time of day.",
             normal="the two lines together.",
             act="far above: a burst. A baseline that follows slowly is meant to: a long raise enters it after days.",
-            empty="no service yet",
+            empty=steps.NO_SERVICE,
             queries=[
                 Query(expr=newest("burst_rate"), legend="{{service}} now"),
                 Query(expr=newest("burst_baseline_rate"), legend="{{service}} expected", role="bound"),
@@ -53,7 +50,7 @@ EPISODES = Row(
             what="Greatest score of the arrivals of the last 1 to 60 s against the baseline, in standard deviations.",
             normal="around 0; negative when there is less traffic than expected.",
             act="a burst starts at the dashed line. Often just below it: bursts too small to be told.",
-            empty="no service yet",
+            empty=steps.NO_SERVICE,
             queries=[
                 Query(expr=newest("burst_z"), legend="{{service}}"),
                 Query(expr=newest("burst_threshold"), legend="{{service}} threshold", role="limit"),
@@ -84,7 +81,7 @@ FIT = Row(
             what="Rate beta of the fitted Gamma distribution: the shape over the mean gap.",
             normal="about the shape times the request rate; not judged.",
             act="shape and rate together describe such traffic for a load generator.",
-            empty=_FEW,
+            empty=steps.FEW_GAPS,
             queries=[Query(expr=windowed("gamma_rate"), legend="{{service}}")],
             unit="none",
             axis="1/s",
@@ -121,7 +118,7 @@ CLASSES = Row(
             empty="no class has been known for long enough",
             queries=[
                 Query(
-                    expr=newest("request_rate", _BY_CLASS, f'{_OF_CLASSES}, window="1m"'),
+                    expr=newest("request_rate", BY_CLASS, f'{OF_CLASSES}, window="1m"'),
                     legend="{{service}} {{model}} {{log_type}}",
                 )
             ],
@@ -136,10 +133,10 @@ CLASSES = Row(
             normal="1 is Poisson.",
             act="a bursty class among calm ones can be limited or scheduled on its own.",
             steps=steps.CV,
-            empty=_FEW,
+            empty=steps.FEW_GAPS,
             queries=[
                 Query(
-                    expr=newest("interarrival_cv", _BY_CLASS, f'{_OF_CLASSES}, window="20m"'),
+                    expr=newest("interarrival_cv", BY_CLASS, f'{OF_CLASSES}, window="20m"'),
                     legend="{{service}} {{model}} {{log_type}}",
                 )
             ],
@@ -154,10 +151,10 @@ CLASSES = Row(
             normal="1 (the line) is Poisson, less is bursty.",
             act="far below 1: this class needs more room than its mean rate says.",
             steps=steps.POISSON,
-            empty=_FEW,
+            empty=steps.FEW_GAPS,
             queries=[
                 Query(
-                    expr=newest("gamma_shape", _BY_CLASS, f'{_OF_CLASSES}, window="20m"'),
+                    expr=newest("gamma_shape", BY_CLASS, f'{OF_CLASSES}, window="20m"'),
                     legend="{{service}} {{model}} {{log_type}}",
                 )
             ],

@@ -5,7 +5,6 @@ from dashboards.boards.grid import Row
 from dashboards.boards.over_time import TimeSeries
 from dashboards.boards.queries import Query, windowed
 
-_FEW = "not enough gaps in the window (30 at least)"
 _FEW_BINS = "not enough bins in the window (30 at least)"
 _BY_SCALE = ("service", "scale")
 
@@ -19,7 +18,7 @@ MEASURES = Row(
             what="Requests submitted per second over the window.",
             normal="what the service usually gets; not judged.",
             act="read CV and shape beside it: burstiness may change at an unchanged rate.",
-            empty="no service yet",
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=windowed("request_rate"), legend="{{service}}")],
             unit="reqps",
             least=0,
@@ -33,7 +32,7 @@ MEASURES = Row(
             act="above 1.5 over 20 min an alert tells it: capacity for the mean rate is not enough.",
             alerts=["LLMTrafficBursty"],
             steps=steps.CV,
-            empty=_FEW,
+            empty=steps.FEW_GAPS,
             queries=[Query(expr=windowed("interarrival_cv"), legend="{{service}}")],
             unit="none",
             least=0,
@@ -46,7 +45,7 @@ MEASURES = Row(
             normal="about 1 is Poisson.",
             act="below 1, upper bound included: certainly bursty. Far bounds mean few gaps, not calm.",
             steps=steps.POISSON,
-            empty=_FEW,
+            empty=steps.FEW_GAPS,
             queries=[
                 Query(expr=windowed("gamma_shape"), legend="{{service}}"),
                 Query(expr=windowed("gamma_shape_lower"), legend="{{service}} at least", role="bound"),
@@ -121,7 +120,7 @@ MEASURES = Row(
             what="Burstiness (CV-1)/(CV+1), and the correlation of neighbouring gaps (memory).",
             normal="both about 0.",
             act="memory above 0: short gaps follow short ones, bursts last for many requests.",
-            empty=_FEW,
+            empty=steps.FEW_GAPS,
             queries=[
                 Query(expr=windowed("interarrival_burstiness"), legend="{{service}} burstiness"),
                 Query(expr=windowed("interarrival_memory"), legend="{{service}} memory", role="bound"),

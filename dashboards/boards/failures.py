@@ -7,12 +7,21 @@ from dashboards.boards.navigation import FAILURES, MEMORY, to_board
 from dashboards.boards.of_now import BarGauge, Stat
 from dashboards.boards.over_time import StateTimeline, TimeSeries
 from dashboards.boards.panels import Board
-from dashboards.boards.queries import CLASS, NODE, SERVICE, Query, counted, newest, rated, windowed
+from dashboards.boards.queries import (
+    BY_CLASS,
+    BY_ENGINE,
+    CLASS,
+    OF_CLASSES,
+    ON_NODES,
+    SERVICE,
+    Query,
+    counted,
+    newest,
+    rated,
+    windowed,
+)
 
 _NO_ENDED = "no ended requests in the window"
-_ENGINE = ("node", "engine")
-_ON_NODES = f"{SERVICE}, {NODE}"
-_OF_CLASSES = f'{SERVICE}, model=~"$model", model!="all"'
 # Over more than the worker's longest window only Prometheus knows; recorded there, and what the alerts compare.
 _BURN_WINDOWS = ("5m", "30m", "1h", "6h", "3d")
 
@@ -26,7 +35,7 @@ NOW = Row(
             what="When a service failed beyond its budget and beyond chance.",
             normal="within budget throughout.",
             act="look below which reason grew at the same time, and what the failures coincide with.",
-            empty="no service yet",
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=newest("failure_active"), legend="{{service}}")],
             unit="none",
             words=steps.FAILURE_WORDS,
@@ -40,7 +49,7 @@ NOW = Row(
             what="Failures over completions that are allowed: the worker's --failure-budget.",
             normal="what was agreed on; not judged.",
             act="burn rates are multiples of this.",
-            empty="no service yet",
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=newest("failure_budget_ratio"), legend="{{service}}")],
             unit="percentunit",
             named=True,
@@ -52,7 +61,7 @@ NOW = Row(
             what="Failure episodes begun in the time shown.",
             normal="none.",
             act="several: the cause comes back; compare with the Bursts board.",
-            empty="no service yet",
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=counted("failure_episodes_total"), legend="{{service}}")],
             unit="none",
             decimals=0,
@@ -206,9 +215,7 @@ CAUSE = Row(
             empty=_NO_ENDED,
             queries=[
                 Query(
-                    expr=newest(
-                        "failure_ratio_lower", ("service", "model", "log_type"), f'{_OF_CLASSES}, window="20m"'
-                    ),
+                    expr=newest("failure_ratio_lower", BY_CLASS, f'{OF_CLASSES}, window="20m"'),
                     legend="{{service}} {{model}} {{log_type}}",
                 )
             ],
@@ -233,9 +240,9 @@ CAUSE = Row(
             what="Requests preempted per second by each engine. Failures carry no node: a node shows by its engines.",
             normal="none.",
             act="the node that preempts while failures grow is the one to look at: Memory board.",
-            empty="no engine readings",
+            empty=steps.NO_ENGINE,
             queries=[
-                Query(expr=rated("engine_preemptions_total", _ENGINE, _ON_NODES), legend="{{node}} engine {{engine}}")
+                Query(expr=rated("engine_preemptions_total", BY_ENGINE, ON_NODES), legend="{{node}} engine {{engine}}")
             ],
             unit="reqps",
             least=0,
@@ -247,9 +254,9 @@ CAUSE = Row(
             what="Requests waiting in each engine's queue.",
             normal="0, or falling.",
             act="a queue on one node only: routing. On all: capacity.",
-            empty="no engine readings",
+            empty=steps.NO_ENGINE,
             queries=[
-                Query(expr=newest("engine_requests_waiting", _ENGINE, _ON_NODES), legend="{{node}} engine {{engine}}")
+                Query(expr=newest("engine_requests_waiting", BY_ENGINE, ON_NODES), legend="{{node}} engine {{engine}}")
             ],
             least=0,
             links=[to_board(MEMORY, "Memory")],

@@ -8,14 +8,10 @@ from dashboards.boards.navigation import MEMORY
 from dashboards.boards.of_now import BarGauge
 from dashboards.boards.over_time import StateTimeline, TimeSeries
 from dashboards.boards.panels import Board
-from dashboards.boards.queries import NODE, SERVICE, Query, newest, rated
+from dashboards.boards.queries import BY_ENGINE, ON_NODES, Query, newest, rated
 
-_NO_ENGINE = "no engine readings"
 _NOT_GROWING = "no cache clearly grows"
-_ENGINE = ("node", "engine")
-_ON_NODES = f"{SERVICE}, {NODE}"
 _NAMED = "{{node}} engine {{engine}}"
-
 
 NOW = Row(
     id=100,
@@ -28,7 +24,7 @@ NOW = Row(
             normal="enough throughout.",
             act="see below which engine, and whether a burst is the cause (orange marks).",
             alerts=["LLMMemoryPressure"],
-            empty=_NO_ENGINE,
+            empty=steps.NO_ENGINE,
             queries=[Query(expr=f"{newest('pressure_active')} > bool 0", legend="{{service}}")],
             unit="none",
             words=steps.PRESSURE_WORDS,
@@ -41,8 +37,8 @@ NOW = Row(
             what="Part of each engine's KV cache in use.",
             normal="below 85 %.",
             act="above 95 % requests wait, are preempted or refused: lower the engine's concurrency or add one.",
-            empty=_NO_ENGINE,
-            queries=[Query(expr=newest("kv_cache_usage_ratio", _ENGINE, _ON_NODES), legend=_NAMED)],
+            empty=steps.NO_ENGINE,
+            queries=[Query(expr=newest("kv_cache_usage_ratio", BY_ENGINE, ON_NODES), legend=_NAMED)],
             unit="percentunit",
             least=0,
             most=1,
@@ -65,8 +61,8 @@ KV = Row(
             what="Part of each engine's KV cache in use.",
             normal="below the lines.",
             act="flat at the top with a queue: full. One engine above the others: routing.",
-            empty=_NO_ENGINE,
-            queries=[Query(expr=newest("kv_cache_usage_ratio", _ENGINE, _ON_NODES), legend=_NAMED)],
+            empty=steps.NO_ENGINE,
+            queries=[Query(expr=newest("kv_cache_usage_ratio", BY_ENGINE, ON_NODES), legend=_NAMED)],
             unit="percentunit",
             least=0,
             most=1,
@@ -80,9 +76,9 @@ KV = Row(
             act="under a minute: too late to start an engine; shed or queue requests at the gateway.",
             empty=_NOT_GROWING,
             queries=[
-                Query(expr=newest("kv_exhaustion_seconds", _ENGINE, f'{_ON_NODES}, bound="estimate"'), legend=_NAMED),
+                Query(expr=newest("kv_exhaustion_seconds", BY_ENGINE, f'{ON_NODES}, bound="estimate"'), legend=_NAMED),
                 Query(
-                    expr=newest("kv_exhaustion_seconds", _ENGINE, f'{_ON_NODES}, bound="lower"'),
+                    expr=newest("kv_exhaustion_seconds", BY_ENGINE, f'{ON_NODES}, bound="lower"'),
                     legend=f"{_NAMED} at least",
                     role="bound",
                 ),
@@ -96,8 +92,8 @@ KV = Row(
             what="Change of each KV cache's usage per second, over 5 s.",
             normal="swings around 0.",
             act="above 0 for seconds: the time beside says how long it lasts.",
-            empty=_NO_ENGINE,
-            queries=[Query(expr=newest("kv_cache_growth_rate", _ENGINE, _ON_NODES), legend=_NAMED)],
+            empty=steps.NO_ENGINE,
+            queries=[Query(expr=newest("kv_cache_growth_rate", BY_ENGINE, ON_NODES), legend=_NAMED)],
             unit="percentunit",
             axis="per second",
         ),
@@ -128,8 +124,8 @@ QUEUES = Row(
             what="Requests each engine is working on.",
             normal="below the engine's limit; not judged.",
             act="flat at the limit while others wait: the limit is what holds them.",
-            empty=_NO_ENGINE,
-            queries=[Query(expr=newest("engine_requests_running", _ENGINE, _ON_NODES), legend=_NAMED)],
+            empty=steps.NO_ENGINE,
+            queries=[Query(expr=newest("engine_requests_running", BY_ENGINE, ON_NODES), legend=_NAMED)],
             least=0,
         ),
         TimeSeries(
@@ -138,8 +134,8 @@ QUEUES = Row(
             what="Requests waiting in each engine's queue.",
             normal="0, or back at 0 within seconds.",
             act="growing: demand is above what the engine finishes; see replicas below.",
-            empty=_NO_ENGINE,
-            queries=[Query(expr=newest("engine_requests_waiting", _ENGINE, _ON_NODES), legend=_NAMED)],
+            empty=steps.NO_ENGINE,
+            queries=[Query(expr=newest("engine_requests_waiting", BY_ENGINE, ON_NODES), legend=_NAMED)],
             least=0,
         ),
         TimeSeries(
@@ -148,8 +144,8 @@ QUEUES = Row(
             what="Change of each queue's length per second, over 5 s.",
             normal="swings around 0.",
             act="above 0 while the cache is full: latency grows by the second.",
-            empty=_NO_ENGINE,
-            queries=[Query(expr=newest("engine_waiting_growth_rate", _ENGINE, _ON_NODES), legend=_NAMED)],
+            empty=steps.NO_ENGINE,
+            queries=[Query(expr=newest("engine_waiting_growth_rate", BY_ENGINE, ON_NODES), legend=_NAMED)],
             unit="reqps",
         ),
         TimeSeries(
@@ -160,11 +156,11 @@ QUEUES = Row(
             act="every preemption does work twice: lower the engine's concurrency or context length.",
             alerts=["LLMPreemptionStorm"],
             steps=steps.PREEMPTIONS,
-            empty=_NO_ENGINE,
+            empty=steps.NO_ENGINE,
             queries=[
-                Query(expr=newest("engine_preemption_rate", _ENGINE, _ON_NODES), legend=_NAMED),
+                Query(expr=newest("engine_preemption_rate", BY_ENGINE, ON_NODES), legend=_NAMED),
                 Query(
-                    expr=rated("engine_preemptions_total", _ENGINE, _ON_NODES),
+                    expr=rated("engine_preemptions_total", BY_ENGINE, ON_NODES),
                     legend=f"{_NAMED} counter",
                     role="bound",
                 ),

@@ -136,7 +136,7 @@ REPLICAS = Row(
             what="Spells of memory pressure begun in the time shown.",
             normal="none.",
             act="several: size for the bursts, see demand.",
-            empty="no service yet",
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=counted("pressure_episodes_total"), legend="{{service}}")],
             unit="none",
             decimals=0,

@@ -13,7 +13,7 @@ PIPELINE = "burstwatch-pipeline"
 
 _OF_ITS_SERVICE = "${datasource:queryparam}&${window:queryparam}&var-service=${__field.labels.service}"
 _OF_ITS_ROW = "${datasource:queryparam}&${window:queryparam}&var-service=${__data.fields.service}"
-_OF_ITS_MODEL = "${datasource:queryparam}&${service:queryparam}&var-model=${__data.fields.model}"
+_OF_ITS_MODEL = "${datasource:queryparam}&${service:queryparam}&${window:queryparam}&var-model=${__data.fields.model}"
 
 
 def board_links() -> list[Json]:

@@ -56,7 +56,7 @@ STORY = Row(
             what="When a service was in a burst, failing, or short of memory.",
             normal="green throughout.",
             act="read from left to right: a burst, then memory, then failures is the paper's story.",
-            empty="no service yet",
+            empty=steps.NO_SERVICE,
             queries=[
                 Query(expr=newest("burst_active"), legend="{{service}} burst"),
                 Query(expr=f"2 * {newest('failure_active')}", legend="{{service}} failing"),
@@ -73,7 +73,7 @@ STORY = Row(
             what="The last 10 s of arrivals, and the baseline of this time of day they are compared with.",
             normal="the two lines together.",
             act="far above: a burst; look below whether memory and failures follow.",
-            empty="no service yet",
+            empty=steps.NO_SERVICE,
             queries=[
                 Query(expr=newest("burst_rate"), legend="{{service}} now"),
                 Query(expr=newest("burst_baseline_rate"), legend="{{service}} expected", role="bound"),
@@ -89,7 +89,7 @@ STORY = Row(
             what="Part of each engine's KV cache in use.",
             normal="below the lines.",
             act="at the top, with waiting requests: this engine is what fails next; see Memory.",
-            empty="no engine readings",
+            empty=steps.NO_ENGINE,
             queries=[
                 Query(
                     expr=newest("kv_cache_usage_ratio", ("node", "engine")),

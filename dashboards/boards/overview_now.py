@@ -4,9 +4,7 @@ from dashboards.boards import steps
 from dashboards.boards.grid import Row
 from dashboards.boards.navigation import BURSTS, FAILURES, MEMORY, PIPELINE, TRAFFIC, to_board
 from dashboards.boards.of_now import Stat
-from dashboards.boards.queries import SERVICE, Query, newest, rated, windowed
-
-_NO_SERVICE = "no service yet"
+from dashboards.boards.queries import OURS, SERVICE, Query, newest, rated, windowed
 
 
 def _active(metric: str) -> str:
@@ -24,7 +22,7 @@ NOW = Row(
             what="How many of the chosen services are in a burst of requests.",
             normal="none.",
             act="click through to Bursts; nothing is broken yet, but look at KV cache and queue below.",
-            empty=_NO_SERVICE,
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=_active("burst_active"))],
             unit="none",
             words=((0, "none", "green"),),
@@ -38,7 +36,7 @@ NOW = Row(
             what="How many of the chosen services fail beyond their budget and beyond chance.",
             normal="none.",
             act="click through to Failures: reasons, and what the failures coincide with.",
-            empty=_NO_SERVICE,
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=_active("failure_active"))],
             unit="none",
             words=((0, "none", "green"),),
@@ -53,7 +51,7 @@ NOW = Row(
             normal="none. No engine's readings: no value at all.",
             act="click through to Memory: which engine, how long it lasts, how many replicas would do.",
             alerts=["LLMMemoryPressure"],
-            empty="no engine readings",
+            empty=steps.NO_ENGINE,
             queries=[Query(expr=f"sum({newest('pressure_active')} > bool 0)")],
             unit="none",
             words=((0, "none", "green"),),
@@ -86,7 +84,7 @@ NOW = Row(
             what="The engine with the greatest part of its KV cache in use.",
             normal="below 85 %. Above 95 % requests wait, are preempted or refused.",
             act="click through to Memory; lower the engine's concurrency or add one.",
-            empty="no engine readings",
+            empty=steps.NO_ENGINE,
             queries=[
                 Query(
                     expr=f"topk(1, {newest('kv_cache_usage_ratio', ('service', 'node', 'engine'))})",
@@ -121,8 +119,8 @@ NOW = Row(
             what="Burstwatch's alerts that fire now, in the Prometheus that evaluates the rules.",
             normal="none.",
             act="click through to Pipeline health for which, then to the runbook.",
-            empty="none firing",
-            queries=[Query(expr='count(ALERTS{alertstate="firing", alertname=~"(LLM|Burstwatch).+"})')],
+            empty="none, or no rules here",
+            queries=[Query(expr=f'count(ALERTS{{alertstate="firing", {OURS}}})')],
             unit="none",
             steps=steps.NONE_IS_GOOD,
             links=[to_board(PIPELINE, "Pipeline health")],
@@ -133,7 +131,7 @@ NOW = Row(
             what="Messages of agents known to exist that have not come: counts are lower bounds while this is not 0.",
             normal="none.",
             act="look at Pipeline health: agents, spools, Kafka.",
-            empty=_NO_SERVICE,
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=f"sum({newest('missing_messages')})")],
             words=((0, "none", "green"),),
             steps=steps.NONE_IS_CALM,
@@ -179,7 +177,7 @@ NOW = Row(
             what="How far the service furthest behind is from now. All numbers are of a service's event time.",
             normal="a few seconds. A recording that is played has its own time: then this is meaningless.",
             act="growing: an agent or the worker hangs, see Pipeline health.",
-            empty=_NO_SERVICE,
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=f"time() - min({newest('watermark_timestamp_seconds')})")],
             unit="s",
             links=[to_board(PIPELINE, "Pipeline health")],

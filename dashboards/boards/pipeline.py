@@ -9,12 +9,8 @@ from dashboards.boards.over_time import StateTimeline, TimeSeries
 from dashboards.boards.panels import Board
 from dashboards.boards.pipeline_agents import AGENTS, LOSSES
 from dashboards.boards.pipeline_workers import CAPTURE, WORKERS
-from dashboards.boards.queries import Query, newest, rated, risen
+from dashboards.boards.queries import BY_PARTITION, OURS, Query, newest, rated, risen
 from dashboards.rules.worker import JOBS
-
-_OURS = 'alertname=~"(LLM|Burstwatch).+"'
-_NO_WORKER = "no worker is scraped"
-_PARTITION = ("topic", "partition")
 
 NOW = Row(
     id=100,
@@ -39,7 +35,7 @@ NOW = Row(
             what="Agents whose promises make up the chosen services' event time, less those too far behind.",
             normal="as many as you run, for each service they report.",
             act="fewer: see which one is silent below.",
-            empty="no agent yet",
+            empty=steps.NO_AGENT,
             queries=[Query(expr=f"sum({newest('agents')}) - sum({newest('agents_idle')})")],
             unit="none",
         ),
@@ -47,10 +43,10 @@ NOW = Row(
             id=103,
             title="Longest silent agent",
             what="Age of the newest message of the agent that has been silent longest. Live agents send every second.",
-            normal="a few seconds. An agent that was stopped on purpose is forgotten after an hour.",
+            normal="a few seconds. One that was stopped on purpose is forgotten when others went on for an hour.",
             act="look at that agent's log, its shipper and its spool.",
             alerts=["BurstwatchAgentSilent"],
-            empty="no agent yet",
+            empty=steps.NO_AGENT,
             queries=[
                 Query(
                     expr=f"topk(1, time() - {newest('agent_last_message_timestamp_seconds', ('agent',), '')})",
@@ -66,10 +62,10 @@ NOW = Row(
             id=104,
             title="Messages behind",
             what="Messages in Kafka that the workers have not applied yet, all partitions.",
-            normal="a few dozen; it goes up and down with every snapshot.",
+            normal="a few; more for a moment after a restart, which reads again from the last snapshot.",
             act="growing for minutes: add a worker (up to one for each partition).",
-            empty=_NO_WORKER,
-            queries=[Query(expr=f"sum({newest('source_lag_messages', _PARTITION, '')})")],
+            empty=steps.NO_WORKER,
+            queries=[Query(expr=f"sum({newest('source_lag_messages', BY_PARTITION, '')})")],
             steps=steps.LAG,
         ),
         Stat(
@@ -92,7 +88,7 @@ NOW = Row(
             what="Messages of agents known to exist that have not come.",
             normal="none.",
             act="counts are lower bounds until they come: see the agents' spools, then Kafka's retention.",
-            empty="no service yet",
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=f"sum({newest('missing_messages')})")],
             unit="none",
             words=((0, "none", "green"),),
@@ -115,8 +111,8 @@ ALERTS = Row(
             empty="no alert pending or firing, or the rules are not loaded here",
             queries=[
                 Query(
-                    expr=f'max by (alertname, service) (2 * ALERTS{{alertstate="firing", {_OURS}}}'
-                    f' or ALERTS{{alertstate="pending", {_OURS}}})',
+                    expr=f'max by (alertname, service) (2 * ALERTS{{alertstate="firing", {OURS}}}'
+                    f' or ALERTS{{alertstate="pending", {OURS}}})',
                     legend="{{alertname}} {{service}}",
                 )
             ],
@@ -147,11 +143,11 @@ LAG = Row(
             id=301,
             title="Messages not applied yet",
             what="Messages in Kafka that are not applied yet, by partition.",
-            normal="low, in small teeth: it is as of the last snapshot.",
+            normal="a few; more for a moment after a restart, which reads again from the last snapshot.",
             act="one partition alone: a hot service. All: a worker is missing or too slow.",
             alerts=["BurstwatchWorkerLags"],
-            empty=_NO_WORKER,
-            queries=[Query(expr=newest("source_lag_messages", _PARTITION, ""), legend="{{topic}} {{partition}}")],
+            empty=steps.NO_WORKER,
+            queries=[Query(expr=newest("source_lag_messages", BY_PARTITION, ""), legend="{{topic}} {{partition}}")],
             least=0,
         ),
         TimeSeries(
@@ -160,7 +156,7 @@ LAG = Row(
             what="Messages the workers read per second, by topic. Live agents send at least one a second.",
             normal="at least the number of agents times their services.",
             act="0: Kafka, the workers or all agents stand still.",
-            empty=_NO_WORKER,
+            empty=steps.NO_WORKER,
             queries=[Query(expr=rated("messages_total", ("topic",), ""), legend="{{topic}}")],
             unit="mps",
             least=0,
@@ -172,20 +168,20 @@ LAG = Row(
             what="How far each service's event time is from now. Every window and episode waits for it.",
             normal="a few seconds. A recording that is played has its own time: then this is meaningless.",
             act="growing a second each second: an agent has stopped promising, or the worker hangs.",
-            empty="no service yet",
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=f"time() - {newest('watermark_timestamp_seconds')}", legend="{{service}}")],
             unit="s",
         ),
         Table(
             id=304,
             title="Partitions",
-            what="Next offset to apply as of the last snapshot, and messages behind it, by partition.",
+            what="By partition: next offset to apply as of the last snapshot, and messages not applied at this moment.",
             normal="offsets that grow.",
             act="an offset that stands still with messages behind it: that worker hangs.",
             empty="–",
             queries=[
-                Query(expr=newest("source_offset", _PARTITION, ""), column="Next offset"),
-                Query(expr=newest("source_lag_messages", _PARTITION, ""), column="Behind", steps=steps.LAG),
+                Query(expr=newest("source_offset", BY_PARTITION, ""), column="Next offset"),
+                Query(expr=newest("source_lag_messages", BY_PARTITION, ""), column="Behind", steps=steps.LAG),
             ],
             unit="none",
         ),

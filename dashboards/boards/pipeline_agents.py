@@ -4,18 +4,9 @@ from dashboards.boards import steps
 from dashboards.boards.grid import Row
 from dashboards.boards.of_now import Stat
 from dashboards.boards.over_time import TimeSeries
-from dashboards.boards.queries import Query, counted, newest, rated
+from dashboards.boards.queries import Query, counted, grown, newest, rated
 
-_NO_SERVICE = "no service yet"
-_NO_AGENT = "no agent yet"
-_NO_WORKER = "no worker is scraped"
 _BY_AGENT = ("agent",)
-_BY_PROCESS = ("instance",)
-
-
-def _grown(metric: str, text: str, by: tuple[str, ...] = _BY_PROCESS) -> Query:
-    return Query(expr=rated(metric, by, ""), legend=text)
-
 
 AGENTS = Row(
     id=400,
@@ -27,7 +18,7 @@ AGENTS = Row(
             what="Agents whose promises make up a service's event time, and those too far behind to be waited for.",
             normal="all of yours, none idle.",
             act="idle: that agent's clock is behind, or it was stopped without a last word.",
-            empty=_NO_AGENT,
+            empty=steps.NO_AGENT,
             queries=[
                 Query(expr=newest("agents"), legend="{{service}}"),
                 Query(expr=newest("agents_idle"), legend="{{service}} idle", role="bound"),
@@ -44,7 +35,7 @@ AGENTS = Row(
             act="a line that climbs: that agent, its shipper or its way to Kafka.",
             alerts=["BurstwatchAgentSilent"],
             steps=steps.SILENCE,
-            empty=_NO_AGENT,
+            empty=steps.NO_AGENT,
             queries=[
                 Query(
                     expr=f"time() - {newest('agent_last_message_timestamp_seconds', _BY_AGENT, '')}",
@@ -62,7 +53,7 @@ AGENTS = Row(
             normal="delay below a second, ahead 0.",
             act="ahead: mend that node's clock. Delay: a clock behind, or a spool that is being caught up.",
             alerts=["BurstwatchAgentClockAhead"],
-            empty=_NO_AGENT,
+            empty=steps.NO_AGENT,
             queries=[
                 Query(expr=newest("agent_delay_seconds", _BY_AGENT, ""), legend="{{agent}} delay"),
                 Query(expr=newest("agent_clock_ahead_seconds", _BY_AGENT, ""), legend="{{agent}} ahead", role="bound"),
@@ -84,7 +75,7 @@ LOSSES = Row(
             what="Messages known to exist that have not come; events the agents say they had to drop (ever).",
             normal="missing 0, dropped flat.",
             act="dropped rising: the agent's spool is full, Kafka has been away for long.",
-            empty=_NO_SERVICE,
+            empty=steps.NO_SERVICE,
             queries=[
                 Query(expr=newest("missing_messages"), legend="{{service}} missing"),
                 Query(expr=newest("agent_dropped_events"), legend="{{service}} dropped", role="bound"),
@@ -99,7 +90,7 @@ LOSSES = Row(
             what="Events too late for totals (counts) or gaps (ordered), too far ahead, and messages that came again.",
             normal="none; doubled messages after a restart are harmless, they are not counted twice.",
             act="late: an agent's delay above. Ahead: an agent's clock.",
-            empty=_NO_SERVICE,
+            empty=steps.NO_SERVICE,
             queries=[
                 Query(expr=rated("late_events_total", ("service", "path")), legend="{{service}} late: {{path}}"),
                 Query(expr=rated("future_events_total"), legend="{{service}} ahead"),
@@ -115,7 +106,7 @@ LOSSES = Row(
             normal="none.",
             act="llm.dead-letter names each; see the runbook.",
             empty="none",
-            queries=[_grown("dead_letters_total", "{{topic}} {{reason}}", ("topic", "reason"))],
+            queries=[grown("dead_letters_total", "{{topic}} {{reason}}", ("topic", "reason"))],
             unit="mps",
             least=0,
             alerts=["BurstwatchDeadLetters"],
@@ -127,11 +118,11 @@ LOSSES = Row(
             normal="none.",
             act="lost: retention is shorter than the worker's outage. Refused: results' topics or rights.",
             alerts=["BurstwatchMessagesLost", "BurstwatchResultsUndelivered"],
-            empty=_NO_WORKER,
+            empty=steps.NO_WORKER,
             queries=[
-                _grown("lost_messages_total", "{{instance}} lost"),
-                _grown("undelivered_results_total", "{{instance}} refused"),
-                _grown("offset_gaps_total", "{{instance}} moved back"),
+                grown("lost_messages_total", "{{instance}} lost"),
+                grown("undelivered_results_total", "{{instance}} refused"),
+                grown("offset_gaps_total", "{{instance}} moved back"),
             ],
             unit="mps",
             least=0,
@@ -142,7 +133,7 @@ LOSSES = Row(
             what="Times event time was set back in the time shown: a clock had been far ahead, windows began anew.",
             normal="none.",
             act="find the clock: the agent that was ahead is in the panel on clocks.",
-            empty=_NO_SERVICE,
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=counted("event_time_set_back_total"), legend="{{service}}")],
             unit="none",
             decimals=0,
@@ -156,7 +147,7 @@ LOSSES = Row(
             what="Readings beyond the budget of engines, or too far ahead of event time, in the time shown.",
             normal="none.",
             act="more engines than the budget, or a node's clock ahead.",
-            empty=_NO_SERVICE,
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=counted("readings_ignored_total"), legend="{{service}}")],
             unit="none",
             decimals=0,

@@ -4,13 +4,10 @@ from dashboards.boards import steps
 from dashboards.boards.grid import Row
 from dashboards.boards.of_now import Table
 from dashboards.boards.over_time import TimeSeries
-from dashboards.boards.queries import Query, counted, newest, rated
+from dashboards.boards.queries import BY_PROCESS, Query, grown, newest, stepped
 from dashboards.rules.worker import JOBS
 
-_NO_WORKER = "no worker is scraped"
 _NO_CAPTURE = "no capture is scraped (burstwatch capture --metrics-port)"
-_BY_PROCESS = ("instance",)
-
 
 _OTHERS = (
     "sum by (service) ("
@@ -20,11 +17,7 @@ _OTHERS = (
 
 
 def _of_process(metric: str, text: str = "{{instance}}", role: str = "line") -> Query:
-    return Query(expr=newest(metric, _BY_PROCESS, ""), legend=text, role=role)
-
-
-def _grown(metric: str, text: str, by: tuple[str, ...] = _BY_PROCESS) -> Query:
-    return Query(expr=rated(metric, by, ""), legend=text)
+    return Query(expr=newest(metric, BY_PROCESS, ""), legend=text, role=role)
 
 
 WORKERS = Row(
@@ -38,7 +31,7 @@ WORKERS = Row(
             normal="partitions spread evenly, withheld 0.",
             act="withheld: raise --series-max, or add partitions and workers.",
             alerts=["BurstwatchServicesWithheld"],
-            empty=_NO_WORKER,
+            empty=steps.NO_WORKER,
             queries=[
                 _of_process("partitions_owned", "{{instance}} partitions"),
                 Query(
@@ -59,8 +52,8 @@ WORKERS = Row(
             alerts=["BurstwatchProcessorErrors"],
             empty="none",
             queries=[
-                _grown("processor_errors_total", "{{error}}", ("error",)),
-                _grown("broken_snapshots_total", "{{instance}} rebuilt"),
+                grown("processor_errors_total", "{{error}}", ("error",)),
+                grown("broken_snapshots_total", "{{instance}} rebuilt"),
             ],
             unit="eps",
             least=0,
@@ -71,10 +64,10 @@ WORKERS = Row(
             what="State snapshots written and failed per second, and services whose next one is due.",
             normal="steady, none failed, few due.",
             act="failed: Kafka's changelog topic. Due growing: states are large, see size and time.",
-            empty=_NO_WORKER,
+            empty=steps.NO_WORKER,
             queries=[
-                _grown("snapshots_total", "{{instance}} written"),
-                _grown("snapshot_failures_total", "{{instance}} failed"),
+                grown("snapshots_total", "{{instance}} written"),
+                grown("snapshot_failures_total", "{{instance}} failed"),
                 Query(
                     expr=f"sum by (instance) ({newest('services_unsaved', ('instance', 'partition'), '')})",
                     legend="{{instance}} services due",
@@ -95,7 +88,7 @@ WORKERS = Row(
             queries=[
                 _of_process("snapshot_size_bytes", "{{instance}} size"),
                 Query(
-                    expr=newest("snapshot_duration_seconds", _BY_PROCESS, ""),
+                    expr=newest("snapshot_duration_seconds", BY_PROCESS, ""),
                     legend="{{instance}} time",
                     unit="s",
                     right=True,
@@ -122,7 +115,7 @@ WORKERS = Row(
             what="Samples of each process's page, as Prometheus took them.",
             normal="far below the line: beyond sample_limit the whole page is refused.",
             act="lower --series-max, or raise sample_limit in Prometheus' configuration.",
-            empty=_NO_WORKER,
+            empty=steps.NO_WORKER,
             queries=[
                 Query(
                     expr=f"max by (job, instance) (scrape_samples_post_metric_relabeling{{{JOBS}}})",
@@ -160,9 +153,9 @@ CAPTURE = Row(
             act="0 with lag beside: capture hangs or the disk refuses.",
             empty=_NO_CAPTURE,
             queries=[
-                _grown("capture_messages_total", "{{instance}} messages"),
-                _grown("capture_events_total", "{{instance}} requests"),
-                _grown("capture_segments_total", "{{instance}} segments"),
+                grown("capture_messages_total", "{{instance}} messages"),
+                grown("capture_events_total", "{{instance}} requests"),
+                grown("capture_segments_total", "{{instance}} segments"),
             ],
             unit="ops",
             least=0,
@@ -177,7 +170,11 @@ CAPTURE = Row(
             empty=_NO_CAPTURE,
             queries=[
                 Query(expr=newest("capture_lag_messages", ("partition",), ""), legend="{{partition}} behind"),
-                Query(expr=counted("capture_lost_messages_total", ("partition",), ""), legend="{{partition}} lost"),
+                Query(
+                    expr=stepped("capture_lost_messages_total", ("partition",), ""),
+                    legend="{{partition}} lost",
+                    role="bars",
+                ),
             ],
             least=0,
         ),
@@ -190,8 +187,8 @@ CAPTURE = Row(
             alerts=["BurstwatchCaptureUnreadable", "BurstwatchCaptureWriteFailures"],
             empty=_NO_CAPTURE,
             queries=[
-                _grown("capture_unreadable_messages_total", "{{instance}} unreadable"),
-                _grown("capture_write_failures_total", "{{instance}} disk refused"),
+                grown("capture_unreadable_messages_total", "{{instance}} unreadable"),
+                grown("capture_write_failures_total", "{{instance}} disk refused"),
             ],
             unit="ops",
             least=0,
@@ -207,7 +204,7 @@ CAPTURE = Row(
             queries=[
                 _of_process("capture_disk_free_bytes", "{{instance}} free"),
                 Query(
-                    expr=f"time() - {newest('capture_last_segment_timestamp_seconds', _BY_PROCESS, '')}",
+                    expr=f"time() - {newest('capture_last_segment_timestamp_seconds', BY_PROCESS, '')}",
                     legend="{{instance}} age",
                     unit="s",
                     right=True,

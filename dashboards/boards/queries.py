@@ -18,7 +18,15 @@ NODE = 'node=~"$node"'
 CLASS = f'{SERVICE}, model=~"$model"'
 TOTAL = f'{SERVICE}, model="all", log_type="all"'
 WINDOW = f'{TOTAL}, window="$window"'
+# Classes have gauges of 1m and 20m only, and "all" is no class.
+OF_CLASSES = f'{CLASS}, model!="all"'
+ON_NODES = f"{SERVICE}, {NODE}"
+OURS = 'alertname=~"(LLM|Burstwatch).+"'
 BY_SERVICE = ("service",)
+BY_PROCESS = ("instance",)
+BY_PARTITION = ("topic", "partition")
+BY_ENGINE = ("node", "engine")
+BY_CLASS = ("service", "model", "log_type")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +90,11 @@ def rated(metric: str, by: Sequence[str] = BY_SERVICE, where: str = SERVICE) -> 
     return f"{_by('sum', by)}(rate({selector(metric, where)}[$__rate_interval]))"
 
 
+def grown(metric: str, legend: str, by: Sequence[str] = BY_PROCESS) -> Query:
+    """Return the line of a process' counter per second."""
+    return Query(expr=rated(metric, by, ""), legend=legend)
+
+
 def counted(metric: str, by: Sequence[str] = BY_SERVICE, where: str = SERVICE) -> str:
     """Return by how much the counter grew in the time the board shows."""
     return f"{_by('sum', by)}(increase({selector(metric, where)}[$__range]))"
@@ -94,9 +107,14 @@ def risen(metric: str, by: Sequence[str] = BY_SERVICE, where: str = "") -> str:
     return f"{_by('sum', by)}({grown} > 0 or ({here} unless {here} offset $__range) or {grown})"
 
 
+def stepped(metric: str, by: Sequence[str] = BY_SERVICE, where: str = SERVICE) -> str:
+    """Return by how much the counter grew from step to step of the picture, for what happens seldom."""
+    return f"{_by('sum', by)}(increase({selector(metric, where)}[$__rate_interval]))"
+
+
 def buckets(metric: str) -> str:
     """Return a histogram's buckets for a heatmap: observations per step of the picture."""
-    return f"sum by (le) (increase({selector(metric + '_bucket', SERVICE)}[$__rate_interval]))"
+    return stepped(f"{metric}_bucket", ("le",))
 
 
 def mean(metric: str) -> str:

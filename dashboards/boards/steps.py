@@ -19,6 +19,13 @@ CLOCK = ((None, "green"), (at.CLOCK_AHEAD_S, "orange"))
 SAMPLES = ((None, "green"), (at.SCRAPE_SAMPLES, "orange"))
 DISK = ((None, "red"), (at.CAPTURE_DISK_FREE_BYTES, "green"))
 
+# What absence is called.
+NO_SERVICE = "no service yet"
+NO_AGENT = "no agent yet"
+NO_WORKER = "no worker is scraped"
+NO_ENGINE = "no engine readings"
+FEW_GAPS = "not enough gaps in the window (30 at least)"
+
 BURST_WORDS = ((0, "calm", "green"), (1, "burst", "orange"))
 FAILURE_WORDS = ((0, "within budget", "green"), (1, "failing", "red"))
 PRESSURE_WORDS = ((0, "enough", "green"), (1, "short of memory", "purple"))

@@ -19,7 +19,6 @@ from dashboards.boards.queries import (
     windowed,
 )
 
-_NO_SERVICE = "no service yet"
 _NO_ENDED = "no ended requests"
 _NO_PERCENTILES = "too few requests, or a window above --percentile-window-s-max (5m)"
 _NO_TIMES = "no latencies known: recordings may lack them; or a window above --percentile-window-s-max (5m)"
@@ -65,7 +64,7 @@ VOLUME = Row(
             what="Requests submitted per second by model.",
             normal="what your models usually get; not judged.",
             act="the model that grew is the cause of a burst; see Bursts by class.",
-            empty=_NO_SERVICE,
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=rated("arrivals_total", ("model",), CLASS), legend="{{model}}")],
             unit="reqps",
             least=0,
@@ -77,7 +76,7 @@ VOLUME = Row(
             what="Requests submitted per second by log type: a Conversation log has a session, an API log none.",
             normal="what your clients usually do; not judged.",
             act="in BurstGPT API calls are the burstier (median CV 1.5 over 5 min): see Bursts by class.",
-            empty=_NO_SERVICE,
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=rated("arrivals_total", ("log_type",), CLASS), legend="{{log_type}}")],
             unit="reqps",
             least=0,
@@ -229,7 +228,7 @@ LATENCY = Row(
             what="Requests that ended before they began or the like, in the time shown; no latency of theirs counts.",
             normal="none.",
             act="clocks of a gateway and an engine differ, or a source maps the wrong field.",
-            empty=_NO_SERVICE,
+            empty=steps.NO_SERVICE,
             queries=[Query(expr=counted("negative_durations_total"), legend="{{service}}")],
             unit="none",
             least=0,

@@ -129,7 +129,15 @@ BREAKS = {
         "burstwatch-gone, which is no board",
     ),
     "a link that loses the time": (link_to("/d/burstwatch-bursts?${__all_variables}"), "loses the time"),
-    "a link that loses the service": (link_to("/d/burstwatch-bursts?${__url_time_range}"), "loses the variables"),
+    "a link that loses the service": (link_to("/d/burstwatch-bursts?${__url_time_range}"), "loses service"),
+    "a link that loses the node": (
+        link_to("/d/burstwatch-failures?${__url_time_range}&${datasource:queryparam}&var-service=a"),
+        "loses node",
+    ),
+    "a sum over the time shown at every point of it": (
+        ask("increase(burstwatch_engine_preemptions_total[$__range])"),
+        "$__range on a time axis",
+    ),
     "a link that sets what is not there": (
         link_to("/d/burstwatch-pipeline?${__url_time_range}&var-service=a&var-node=b"),
         "sets node, which that board has not",

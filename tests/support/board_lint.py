@@ -33,6 +33,7 @@ def complaints(board, boards, headings):
         *_units(board),
         *_thresholds(board),
         *_sources(board),
+        *_ranges(board),
         *_variables(board),
         *_links(board, uids, {heading.lower() for heading in headings}),
     ]
@@ -114,6 +115,13 @@ def _sources(board) -> Iterator[str]:
             yield f"annotation {mark['name']}: its datasource is neither ${{datasource}} nor Grafana's own"
 
 
+def _ranges(board) -> Iterator[str]:
+    """On a time axis each point of such a query is a sum over a time that is mostly not shown at that point."""
+    for panel in panels(board):
+        if any("$__range" in target["expr"] and not target["instant"] for target in panel["targets"]):
+            yield f"{panel['title']}: $__range on a time axis"
+
+
 def _variables(board) -> Iterator[str]:
     defined = {variable["name"] for variable in board["templating"]["list"]}
     body = [board["panels"], board["annotations"], board["templating"]["list"]]
@@ -145,14 +153,14 @@ def _links(board, uids, headings) -> Iterator[str]:
         yield "no link to the runbook"
     for panel in panels(board):
         for link in panel["fieldConfig"]["defaults"].get("links", []):
-            yield from (f"{panel['title']}: {wrong}" for wrong in _wrong_with(link["url"], uids))
+            yield from (f"{panel['title']}: {wrong}" for wrong in _wrong_with(link["url"], uids, board["uid"]))
         for link in panel.get("links", []):
             anchor = link["url"].rpartition("#")[2]
             if "/runbook#" not in link["url"] or anchor not in headings:
                 yield f"{panel['title']}: the runbook has no heading {anchor}"
 
 
-def _wrong_with(url, uids) -> Iterator[str]:
+def _wrong_with(url, uids, here) -> Iterator[str]:
     found = _BOARD_LINK.match(url)
     if not found:
         yield f"link {url} leads to no board"
@@ -163,8 +171,10 @@ def _wrong_with(url, uids) -> Iterator[str]:
         return
     if "${__url_time_range}" not in rest:
         yield f"link to {uid} loses the time"
-    if not any(way in rest for way in ("${__all_variables}", "var-service=", "${service:queryparam}")):
-        yield f"link to {uid} loses the variables"
+    if "${__all_variables}" not in rest:
+        for name in sorted(uids[uid] & uids[here]):
+            if f"var-{name}=" not in rest and f"${{{name}:queryparam}}" not in rest:
+                yield f"link to {uid} loses {name}"
     for name in re.findall(r"var-(\w+)=", rest):
         if name not in uids[uid]:
             yield f"link to {uid} sets {name}, which that board has not"
