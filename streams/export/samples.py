@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from collector.schema.events import Resource
-from collector.schema.topics import REQUESTS
+from collector.schema.topics import REQUESTS, RESOURCES
 from streams.export.catalogue import PREFIX
 from streams.export.tally import Tally
 from streams.processors.clocks import Clock, Verdict
@@ -181,7 +181,8 @@ def partition_samples(partition: int, *, offset: int | None, kept: int, unsaved:
 
 def worker_samples(tally: Tally, partitions: int, version: str) -> Iterator[Sample]:
     """Return the worker's own numbers; ``partitions`` is how many it owns."""
-    for topic, count in tally.messages.items():
+    # From the start on: an alert on "reads nothing" must hold of a worker that came up when all agents were dead.
+    for topic, count in {REQUESTS: 0, RESOURCES: 0, **tally.messages}.items():
         yield from if_known("messages_total", (topic,), count)
     for (topic, reason), count in tally.dead_letters.items():
         yield from if_known("dead_letters_total", (topic, reason), count)

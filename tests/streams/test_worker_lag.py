@@ -36,7 +36,8 @@ class Worker:
         self.ends: dict[tuple[str, int], int] = {}
         end = lambda topic, number: self.ends.get((topic, number))  # noqa: E731 - one line is enough
         kafka = Kafka(send=done, write=done, commit=done, rewind=None, errors=KeyError, end=end)
-        self.flow = Flow(AnalysisSettings(), kafka, lambda: 0.0)
+        self.now_s = 0.0
+        self.flow = Flow(AnalysisSettings(), kafka, lambda: self.now_s)
 
     def read(self, offset: int, body: bytes, *, at: float | None = None, topic=REQUESTS, key=SERVICE, partition=0):
         """Give it a message, appended at ``at`` (s)."""
@@ -52,7 +53,7 @@ class Worker:
             await self.flow.on_request(message)
 
     def shown(self, name: str) -> dict[tuple[str, ...], float]:
-        return {s.labels: s.value for s in read_samples(self.flow, 0.0, "1") if s.name == name}
+        return {s.labels: s.value for s in read_samples(self.flow, self.now_s, "1") if s.name == name}
 
 
 def node_message(agent: str = "node", key: str = "n1") -> bytes:
@@ -114,6 +115,22 @@ def test_an_agent_is_forgotten_after_an_hour_of_the_logs_time_and_its_clock_afte
         delays = worker.shown("burstwatch_agent_delay_seconds")
         assert (("gone",) in worker.shown(SPOKE), ("gone",) in delays) == (later_s < 3600, later_s < 60)
         assert ("here",) in worker.shown(SPOKE)
+
+
+def test_a_worker_that_comes_up_while_all_are_silent_says_that_it_has_read_nothing():
+    """It has no agent to miss; without these zeros no alert would fire while every agent is dead."""
+    worker = Worker()
+    worker.flow.own(0, {})
+    assert worker.shown(SPOKE) == {}
+    assert worker.shown("burstwatch_messages_total") == {(REQUESTS,): 0, (RESOURCES,): 0}
+
+
+def test_an_agent_is_not_forgotten_while_all_are_silent():
+    worker = Worker()
+    worker.flow.own(0, {})
+    worker.read(0, encode(Agent("a").message()), at=100.0)
+    worker.now_s = 1e6
+    assert worker.shown(SPOKE) == {("a",): 100.0}
 
 
 def test_an_agent_whose_services_another_worker_has_is_not_silent_here():
