@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _POLL_MS = 300
 _SILENT_S = 15.0
 _ANSWER_MS = 5000
 _LOOK_S = 3.0
+HISTORY_MOST = 20_000  # messages a partition
 
 
 def require_broker(bootstrap_servers: str, timeout_ms: int = 5000) -> None:
@@ -91,20 +93,15 @@ def _decoded(value: bytes | None) -> Any:  # noqa: ANN401 - whatever JSON there 
         return None
 
 
-class TopicTail:
-    """Calls ``on_message`` with each new JSON object of ``topics``, from a thread of its own, until ``stop``."""
+class _Reader(ABC):
+    """A thread of its own that reads, from ``start`` until ``stop``."""
 
-    def __init__(
-        self, bootstrap_servers: str, topics: Sequence[str], on_message: Callable[[dict[str, Any]], None]
-    ) -> None:
-        self._bootstrap_servers = bootstrap_servers
-        self._topics = list(topics)
-        self._on_message = on_message
+    def __init__(self) -> None:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
-        """Begin at the topics' present ends."""
+        """Begin to read."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -112,6 +109,21 @@ class TopicTail:
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(5)
+
+    @abstractmethod
+    def _run(self) -> None: ...
+
+
+class TopicTail(_Reader):
+    """Calls ``on_message`` with each new JSON object of ``topics``, beginning at the topics' ends at ``start``."""
+
+    def __init__(
+        self, bootstrap_servers: str, topics: Sequence[str], on_message: Callable[[dict[str, Any]], None]
+    ) -> None:
+        super().__init__()
+        self._bootstrap_servers = bootstrap_servers
+        self._topics = list(topics)
+        self._on_message = on_message
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -146,10 +158,10 @@ class History:
 
     seconds: float
     least: int = 2_000
-    most: int = 20_000
+    most: int = HISTORY_MOST
 
 
-class TopicFollower:
+class TopicFollower(_Reader):
     """Reads topics from some way back and goes on with what comes, from a thread of its own, until ``stop``.
 
     One consumer reads history and news, and where it is outlives that consumer: there is no hole between the two,
@@ -169,6 +181,7 @@ class TopicFollower:
         on_messages: Callable[[list[Any]], None],
         on_kafka: Callable[[bool, bool], None],
     ) -> None:
+        super().__init__()
         self._bootstrap_servers = bootstrap_servers
         self._topics = list(topics)
         self._history = history
@@ -177,18 +190,6 @@ class TopicFollower:
         self._positions: dict[TopicPartition, int] = {}
         self._history_ends: dict[TopicPartition, int] = {}
         self._told: tuple[bool, bool] | None = None
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def start(self) -> None:
-        """Begin to read."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread. Safe to call twice."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(5)
 
     def _run(self) -> None:
         while not self._stopped.is_set():

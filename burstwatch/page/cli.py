@@ -8,7 +8,7 @@ import time
 from burstwatch.page.feed import HISTORY_S_MAX, Feed
 from burstwatch.page.live import LiveFeed
 from burstwatch.page.server import PageConfig, PageServer
-from burstwatch.tail import History, TopicFollower, require_broker
+from burstwatch.tail import HISTORY_MOST, History, TopicFollower, require_broker
 from collector.schema.topics import EPISODES, WINDOWS
 from workload.arguments import whole
 from workload.lifecycle import print_ready, stop_on_signals
@@ -56,7 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
         type=whole(60, HISTORY_S_MAX),
         default=3600,
         metavar="S",
-        help=f"how much of the past the charts hold, 60 to {HISTORY_S_MAX} (default: %(default)s)",
+        help=f"how much of the past the charts hold, 60 to {HISTORY_S_MAX}; of what was before its start it reads "
+        f"{HISTORY_MOST} messages a partition at most (default: %(default)s)",
     )
     return parser
 

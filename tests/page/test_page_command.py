@@ -71,6 +71,13 @@ def test_no_broker_is_said_in_a_line_before_anything_is_served(monkeypatch, caps
 def test_help_teaches_by_example():
     done = run_cli("page", "--help")
     assert done.returncode == 0
-    for part in ("examples:", "burstwatch page --kafka", "http://127.0.0.1:8321", "/runbook", "no login"):
+    for part in (
+        "examples:",
+        "burstwatch page --kafka",
+        "http://127.0.0.1:8321",
+        "/runbook",
+        "no login",
+        "20000 messages",
+    ):
         assert part in done.stdout
     assert "page" in run_cli("--help").stdout

@@ -284,6 +284,19 @@ def test_every_file_of_the_page_is_served():
     assert there - set(_FILES) == {"index.html", "vendor/VENDORED.md"}
 
 
+def test_dark_by_choice_and_dark_by_the_system_are_the_same_colours():
+    import re
+    from importlib.resources import files
+
+    css = (files("burstwatch.page") / "static" / "page.css").read_text()
+    chosen, system = (
+        re.findall(r"[\w-]+: [^;]+;", css[css.index(start) :].partition("}")[0])
+        for start in (':root[data-theme="dark"] {', ':root:not([data-theme="light"]) {')
+    )
+    assert len(chosen) > 30
+    assert chosen == system
+
+
 def test_what_is_vendored_is_what_was_published():
     import hashlib
     import re

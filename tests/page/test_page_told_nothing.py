@@ -73,6 +73,17 @@ def test_an_episode_of_another_year_does_not_move_the_axis_there(stage, look):
     assert text(page, "#span").startswith("14 Nov 2023")
 
 
+def test_a_tab_in_the_background_says_in_its_title_what_begins(stage, look):
+    stage.put(row("chat", END))
+    page = look()
+    page.wait_for_selector("#table tr[data-service=chat]")
+    # As a browser treats a tab that is not in sight.
+    page.evaluate("() => { Object.defineProperty(document, 'hidden', { get: () => true }); }")
+    page.evaluate("() => { window.requestAnimationFrame = () => 0; }")
+    stage.put(burst("chat", END))
+    page.wait_for_function("() => document.title === 'Burst – Burstwatch'")
+
+
 def test_event_time_set_back_is_followed(stage, look):
     stage.put(row("chat", END + DAY_US), burst("chat", END + DAY_US))
     page = look()

@@ -25,6 +25,7 @@ const table = new ServiceTable(byId("table"), byId("windows"), {
 });
 
 function draw() {
+  if (document.hidden) drawLead(); // a tab in the background gets no frames, but its title is read
   if (asked) return;
   asked = true;
   requestAnimationFrame(() => { asked = false; drawNow(); });
@@ -179,6 +180,7 @@ byId("theme").addEventListener("click", () => {
   showTheme();
   draw();
 });
+document.addEventListener("visibilitychange", draw);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 
 showZone();

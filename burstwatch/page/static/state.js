@@ -8,7 +8,7 @@ export const ALL = "";
 export const LINES_MAX = 8; // more lines than colours tell nothing apart
 
 export function emptyState() {
-  return { version: -1, historyS: 3600, fields: new Map(), services: new Map(), episodes: new Map(), facts: {} };
+  return { historyS: 3600, fields: new Map(), services: new Map(), episodes: new Map(), facts: {} };
 }
 
 /** Take a message of /events, heard at `heardMs`, into account: a snapshot replaces everything, a delta adds to it. */
@@ -17,13 +17,12 @@ export function apply(state, message, heardMs) {
     state.services.clear();
     state.episodes.clear();
   }
-  state.version = message.version;
   state.historyS = message.history_s;
   state.fields = new Map(message.point_fields.map((name, i) => [name, i]));
   for (const [name, news] of Object.entries(message.services)) applyService(state, name, news, message.type === "delta" ? heardMs : -Infinity);
   for (const episode of message.episodes) state.episodes.set(episode.id, episode);
   trimEpisodes(state);
-  state.facts = { malformed: message.malformed, hidden: message.services_hidden, messages: message.messages };
+  state.facts = { malformed: message.malformed, hidden: message.services_hidden };
 }
 
 function applyService(state, name, news, heardMs) {
