@@ -197,10 +197,3 @@ def window_message(row: WindowRow) -> dict[str, Any]:
 def _memory(memory: ServiceMemory) -> dict[str, Any]:
     engines = [{name: getattr(engine, name) for name in _ENGINE} for engine in memory.engines]
     return {name: getattr(memory, name) for name in _MEMORY} | {"engines": engines}
-
-
-def read_memory(facts: dict[str, Any] | None) -> ServiceMemory | None:
-    """Return what JSON made of a row's memory. Raises ``LookupError`` or ``TypeError`` if it does not fit."""
-    if facts is None:
-        return None
-    return ServiceMemory(**{**facts, "engines": tuple(EngineMemory(**engine) for engine in facts["engines"])})

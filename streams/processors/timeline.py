@@ -24,7 +24,7 @@ from streams.processors.episodes import AnyEpisode, PressureEpisode
 from streams.processors.failure_reasons import FailureReasons
 from streams.processors.open_panes import PANE_US, SECOND_US
 from streams.processors.ordered import OrderedArrivals
-from streams.processors.outputs import WindowRow, WindowStats, read_memory
+from streams.processors.outputs import WindowRow, WindowStats
 from streams.processors.pressure import Pressure
 from streams.processors.settings import PANE_S, AnalysisSettings
 from streams.processors.sketches import Sketches
@@ -43,7 +43,8 @@ class Timeline:
         counts: the counting path; ``ordered`` the ordered one; ``reasons`` why requests failed.
         sketches: tokens and latencies of what ended.
         alarms: the detectors of bursts and failures; ``pressure`` what the engines' readings say.
-        latest: the rows of the newest boundary, by class; empty while the longest window is.
+        latest: the rows of the newest boundary, by class; empty while the longest window is. Without memory, which
+            is for llm.windows only: snapshots stay small.
     """
 
     def __init__(self, service: str, settings: AnalysisSettings) -> None:
@@ -140,9 +141,9 @@ class Timeline:
         percentiles += [{}] * (len(self._lengths) - len(percentiles))
         sums = [WindowSums(*parts) for parts in zip(counts, gaps, reasons, percentiles, strict=True)]
         rows = list(rows_at(end, classes, sums, service=self._service, settings=self._settings))
+        self.latest = {(row.model, row.log_type): row for row in rows}
         if rows and (memory := self.pressure.memory(end)) is not None:
             rows[0] = replace(rows[0], memory=memory)  # the total comes first
-        self.latest = {(row.model, row.log_type): row for row in rows}
         return rows
 
     def _watch(self, until: int) -> list[AnyEpisode]:
@@ -209,8 +210,7 @@ class Timeline:
         self.sketches.load(facts["sketches"], arrays)
         for row in facts["latest"]:
             windows = {int(w): WindowStats(**stats) for w, stats in row.pop("windows").items()}
-            memory = read_memory(row.pop("memory", None))  # older snapshots have none
-            known = WindowRow(**row, windows=windows, memory=memory)
+            known = WindowRow(**row, windows=windows)
             self.latest[(known.model, known.log_type)] = known
 
 

@@ -2,10 +2,12 @@
 
 import pytest
 
-from burstwatch.annotate import marks
+from burstwatch.annotate import marks, writing
 from burstwatch.annotate.marks import Episodes, mark
+from burstwatch.annotate.writing import Following, Lines, write_all
 from burstwatch.wording import MALFORMED
-from dashboards.grafana.annotations import LASTING, step, tag
+from dashboards.grafana import annotations
+from dashboards.grafana.annotations import LASTING, Marker, step, tag
 from streams.processors.episodes import FailureEpisode, PressureEpisode, episode_message
 from streams.processors.outputs import Episode
 
@@ -100,6 +102,79 @@ def test_the_step_is_to_create_once_and_to_complete_once():
 
 def test_what_has_ended_never_begins_again():
     assert step(mark(burst("onset")), kept(mark(burst()))) == "unchanged"
+
+
+class Answers:
+    """A Grafana that has nothing and takes everything; ``asked`` is what for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def ask(self, doing, _call, **_):
+        self.asked.append(doing.split()[0])
+        return [] if doing.startswith("looking") else {"id": 1}
+
+
+def test_what_has_ended_is_not_looked_for_again_and_only_so_much_of_it_is_remembered(monkeypatch):
+    monkeypatch.setattr(annotations, "_SETTLED_MAX", 2)
+    grafana = Answers()
+    marker = Marker(grafana, write=True)
+    ended = [mark(burst(onset=ONSET + i * 1000)) for i in range(3)]
+    for one in ended:
+        assert marker.put(one).action == "create"
+    assert grafana.asked == ["looking", "creating"] * 3
+    assert marker.put(ended[2]).action == "unchanged"
+    assert len(grafana.asked) == 6
+    marker.put(ended[0])  # forgotten, and looked for
+    assert len(grafana.asked) == 8
+
+
+def test_told_to_stop_it_writes_no_more():
+    episodes, marker = Episodes(), Marker(Answers(), write=True)
+    episodes.note(burst())
+    write_all(episodes, marker, Lines(written=True, as_json=False), lambda: True)
+    assert len(episodes.waiting()) == 1
+
+
+class Turns:
+    """Instead of an event: what happens before each turn of the loop, then the end."""
+
+    def __init__(self, *happenings):
+        self.left = list(happenings)
+
+    def wait(self, _seconds):
+        return not self.left or bool(self.left.pop(0)())
+
+    def is_set(self):
+        return False
+
+
+def test_followed_nothing_is_written_before_all_history_is_read_and_then_only_what_since_allows(monkeypatch):
+    told, written = {}, []
+
+    class Follower:
+        def __init__(self, _kafka, _topics, _history, **on):
+            told.update(on)
+
+        def start(self):
+            for hours in (0, 9, 10):
+                shift = hours * 3_600_000_000
+                told["on_messages"]([burst(onset=ONSET + shift, end=END + shift)])
+
+        def stop(self):
+            written.append("stopped")
+
+    monkeypatch.setattr(writing, "TopicFollower", Follower)
+    grafana = Answers()
+    following = Following("k", Marker(grafana, write=True), Lines(written=True, as_json=False), 6 * 3600.0)
+    turns = Turns(
+        lambda: told["on_kafka"](True, False),
+        lambda: written.extend(grafana.asked),
+        lambda: told["on_kafka"](True, True),
+    )
+    assert following.run(turns) == 0
+    assert written == ["stopped"]
+    assert grafana.asked == ["looking", "creating"] * 2
 
 
 def test_a_person_who_moved_or_rewrote_an_ended_mark_is_overruled_but_tags_may_come_in_any_order():

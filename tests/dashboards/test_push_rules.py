@@ -101,6 +101,8 @@ def test_rules_from_files_are_left_alone_and_said(grafana: FakeGrafana, push, ca
     assert push(*ASKED) == 1
     assert grafana.writes == written
     assert "left alone    rule group" in capsys.readouterr().out
+    push(*ASKED, "--dry-run")  # known before anything is tried
+    assert "would update" not in capsys.readouterr().out
 
 
 def test_rules_locked_under_another_folder_are_recognised_when_written(grafana: FakeGrafana, push, capsys):
