@@ -76,7 +76,7 @@ def _burst_size(episode: dict[str, Any]) -> str:
     baseline, peak = episode.get("baseline_rate") or 0.0, episode.get("peak_rate") or 0.0
     arrivals, z = episode.get("arrivals") or 0, number(episode.get("peak_z"), 1)
     rose_s = _rose_s(episode)
-    if not rose_s or (episode.get("state") != "onset" and peak > baseline):
+    if not rose_s or not arrivals or (episode.get("state") != "onset" and peak > baseline):
         against = f"{number(baseline, 1)}/s{_times(peak, baseline)}"
         return f"{number(peak, 1)}/s over 10 s against {against}, z {z}, {arrivals} requests"
     # At its onset the last 10 s are mostly of before: what rose is said, not that.
