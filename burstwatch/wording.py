@@ -99,15 +99,26 @@ def _failure_size(episode: dict[str, Any]) -> str:
     reasons = episode.get("failures_by_reason") or {}
     most = f", most {max(sorted(reasons), key=lambda reason: reasons[reason])}" if reasons else ""
     where = _ATTRIBUTIONS.get(str(episode.get("attribution")), "attribution unknown")
-    return (
-        f"{episode.get('failures', 0)} of {episode.get('completions', 0)} failed, peak "
-        f"{percent(episode.get('peak_ratio'))}{most}, {where}"
-    )
+    failures, completions = episode.get("failures") or 0, episode.get("completions") or 0
+    ratio = failures / completions if completions else None
+    share = "" if ratio is None else f" ({_share(ratio)})"
+    peak = episode.get("peak_ratio")
+    # A minute that began long before the episode may be better than the episode as a whole: no worst of anything.
+    worse = peak is not None and peak > (ratio or 0.0) and (ratio is None or _share(peak) != _share(ratio))
+    worst = f", worst minute {_share(peak)}" if worse else ""
+    return f"{failures} of {completions} failed{share}{worst}{most}, {where}"
+
+
+def _share(ratio: float) -> str:
+    """Return a share as people say it: whole percents, but for the small ones."""
+    return f"{ratio:.0%}" if ratio >= 0.1 else percent(ratio)
 
 
 def _pressure_size(episode: dict[str, Any]) -> str:
     ahead = episode.get("exhaustion_s")
-    full = f", full in {number(ahead, 0)} s or more" if ahead is not None and episode.get("state") == "onset" else ""
+    full = ""
+    if ahead is not None and episode.get("state") == "onset":
+        full = ", full at once" if ahead < 1 else f", full in {number(ahead, 0)} s or more"
     return (
         f"{episode.get('engine', '?')} on {episode.get('node', '?')}, kv {percent(episode.get('kv_usage_peak'))}"
         f"{full}, waiting {episode.get('waiting_peak') or 0}, preemptions {episode.get('preemptions') or 0}"

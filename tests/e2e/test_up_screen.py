@@ -12,7 +12,7 @@ from burstwatch.up import plan
 from burstwatch.up.numbers import Numbers, ServiceNumbers, read_numbers
 from burstwatch.up.plan import Places, UpOptions
 from burstwatch.up.screen import Screen, picture, plain_line, total_line
-from burstwatch.wording import MALFORMED, episode_line
+from burstwatch.wording import MALFORMED, episode_line, episode_size
 
 PLACES = Places(
     state=Path("/data/state"), run_id="r1", broker_port=1, engine_port=2, proxy_port=3, metrics_port=4, page_port=5
@@ -81,7 +81,7 @@ def test_failure_and_pressure_episodes_have_a_line_of_their_own():
         "attribution": "burst_and_memory_pressure",
     }
     assert episode_line(failure) == (
-        "22:13:20Z failure ends   chat: 7 of 20 failed, peak 50.0%, most overloaded, "
+        "22:13:20Z failure ends   chat: 7 of 20 failed (35%), worst minute 50%, most overloaded, "
         "in a burst and under memory pressure"
     )
     pressure = {"kind": "pressure", "state": "onset", "service": "chat", "node": "n", "engine": "e"}
@@ -89,6 +89,21 @@ def test_failure_and_pressure_episodes_have_a_line_of_their_own():
     assert episode_line(pressure) == (
         "22:13:20Z PRESSURE begins chat: e on n, kv 93.0%, full in 12 s or more, waiting 0, preemptions 0"
     )
+    assert ", full at once, waiting" in episode_line(pressure | {"exhaustion_s": 0.4})
+    assert ", full in 1 s or more, waiting" in episode_line(pressure | {"exhaustion_s": 1.0})
+
+
+def test_a_worst_minute_is_told_only_where_it_is_worse_than_the_whole_episode():
+    def size(**facts):
+        return episode_size({"kind": "failure", "state": "end", "attribution": "neither", **facts})
+
+    rest = "neither in a burst nor under memory pressure"
+    assert size(failures=19, completions=41, peak_ratio=0.07) == f"19 of 41 failed (46%), {rest}"
+    assert size(failures=19, completions=41, peak_ratio=0.7) == f"19 of 41 failed (46%), worst minute 70%, {rest}"
+    assert size(failures=1, completions=2, peak_ratio=0.5) == f"1 of 2 failed (50%), {rest}"
+    assert size(failures=463, completions=1000, peak_ratio=0.464) == f"463 of 1000 failed (46%), {rest}"
+    assert size(failures=3, completions=200, peak_ratio=None) == f"3 of 200 failed (1.5%), {rest}"
+    assert size() == f"0 of 0 failed, {rest}"
 
 
 def test_an_episode_of_a_kind_of_tomorrow_is_named_and_does_no_harm():
