@@ -9,6 +9,7 @@ from collector.child import Supervisor
 from collector.config import Config
 from collector.delivery import Delivery
 from collector.kafka_sink import KafkaSink, Unreachable, describe, is_permanent
+from collector.outage import Outage
 from collector.schema.errors import OperatorError
 from collector.spool.acked import load_acked, store_acked
 from collector.spool.folder import replace
@@ -46,7 +47,7 @@ class Shipper:
         self._reconnect_at = self._store_at = self._status_at = self._probe_at = 0.0
         self._answers = 0
         self._patience_s = WATCHDOG_S
-        self._connected: bool | None = None
+        self._outage = Outage(config.kafka.bootstrap_servers)
 
     def run(self) -> int:
         """Ship until told to drain and everything is delivered. Returns the exit code."""
@@ -123,10 +124,10 @@ class Shipper:
         try:
             self._sink.connect()
         except Unreachable as error:
-            self._note(connected=False, why=str(error))
+            self._tell(self._outage.refused(now_s, self._delivery.acked.seq, str(error)))
             self._reconnect_at = time.monotonic() + RECONNECT_S
         else:
-            self._note(connected=True, why="-")
+            self._tell(self._outage.answered(time.monotonic()))
             self._probe_at = now_s
 
     def _start_again(self, why: str, now_s: float) -> None:
@@ -141,7 +142,9 @@ class Shipper:
 
     def _watch(self, now_s: float) -> None:
         """Start again if acks stay out although the broker answers (twice): the producer is stuck for good."""
-        if self._delivery.oldest_s(now_s) < self._patience_s:
+        oldest_s = self._delivery.oldest_s(now_s)
+        self._tell(self._outage.waited(now_s, self._delivery.acked.seq, oldest_s))
+        if oldest_s < self._patience_s:
             if self._answers and not self._delivery.in_flight:
                 self._patience_s = WATCHDOG_S
             self._answers = 0
@@ -182,10 +185,10 @@ class Shipper:
         except OSError as problem:
             log.warning("event=message_not_kept error=%s", problem.strerror)
 
-    def _note(self, *, connected: bool, why: str) -> None:
-        if connected != self._connected:
-            log.info("event=kafka connected=%s reason=%s", str(connected).lower(), why.replace(" ", "_"))
-        self._connected = connected
+    @staticmethod
+    def _tell(line: str | None) -> None:
+        if line is not None:
+            log.warning("%s", line)
 
     def _report(self, *, delivered: bool) -> None:
         acked = self._delivery.acked

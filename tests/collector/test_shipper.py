@@ -9,9 +9,11 @@ from unittest.mock import Mock
 
 import pytest
 
+from collector import outage as outage_module
 from collector import shipper as module
 from collector.config import parse_config
 from collector.kafka_sink import KafkaSink, Unreachable, connection_settings, is_permanent
+from collector.outage import AWAY_S, Outage
 from collector.schema.codec import CONTENT_TYPES, Batch, Encoding, encode
 from collector.schema.errors import OperatorError
 from collector.schema.events import Kind
@@ -125,6 +127,45 @@ def test_everything_spooled_is_sent_in_order_and_its_segments_deleted(tmp_path, 
     assert (report["sent"], report["set_aside"], report["damaged"]) == (3_000, 0, 0)
     assert load_acked(tmp_path).seq == 3_000
     assert len(list(tmp_path.glob("*.seg"))) == 1
+
+
+def test_an_outage_is_two_lines_however_often_kafka_is_tried(tmp_path, monkeypatch, caplog):
+    spooled(tmp_path, 10)
+    ship(tmp_path, monkeypatch, *["away"] * 5, fine)
+    away, back = (record for record in caplog.records if "event=kafka_" in record.getMessage())
+    assert away.getMessage().startswith("event=kafka_away address=127.0.0.1:1 reason=away note=")
+    assert "events wait in the spool" in away.getMessage()
+    assert back.getMessage().startswith("event=kafka_back away_s=")
+    assert {away.levelname, back.levelname} == {"WARNING"}
+
+
+def test_kafka_that_is_there_from_the_start_is_no_news(tmp_path, monkeypatch, caplog):
+    spooled(tmp_path, 10)
+    ship(tmp_path, monkeypatch, fine)
+    assert "event=kafka_" not in caplog.text
+
+
+def test_the_shipper_tells_of_acks_that_stay_out(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(outage_module, "AWAY_S", 0.05)
+    spooled(tmp_path, 10)
+    ship(tmp_path, monkeypatch, lambda _: "silent", fine)
+    told = [record.getMessage().split(" ")[0] for record in caplog.records if "=kafka_" in record.getMessage()]
+    assert told == ["event=kafka_away", "event=kafka_back"]
+
+
+def test_kafka_lost_while_a_producer_waits_for_it_is_told_and_its_return_too():
+    """A producer goes on trying for ever and says nothing: only the acks that stay out tell."""
+    outage = Outage("k1:9092")
+    assert outage.waited(100.0, 7, 0.2) is None
+    assert outage.waited(104.0, 7, AWAY_S - 0.1) is None
+    assert outage.waited(105.0, 7, AWAY_S).startswith("event=kafka_away address=k1:9092 reason=no_ack_for_5_s ")
+    assert outage.waited(160.0, 7, 60.0) is None
+    assert outage.waited(161.0, 7, 0.0) is None, "a producer thrown away has nothing that waits, and is not back"
+    assert outage.refused(162.0, 7, "no broker") is None
+    assert outage.waited(170.0, 8, AWAY_S) is None, "acks again, but not yet of what waits longest"
+    assert outage.waited(175.0, 9, 0.1) == "event=kafka_back away_s=75.0"
+    assert outage.waited(176.0, 9, 0.1) is None
+    assert outage.refused(200.0, 9, "no broker") is not None, "the next outage is told anew"
 
 
 def test_a_producer_that_acks_nothing_while_the_broker_answers_is_replaced(tmp_path, monkeypatch):
