@@ -10,6 +10,7 @@ from typing import Any
 
 from collector.config import Config, ConfigProblems, ProxyConfig, parse_config
 from collector.schema.errors import OperatorError
+from collector.sources.recording import load_recording
 from collector.spool import folder
 from collector.supervise import Agent
 
@@ -63,7 +64,7 @@ def main(argv: list[str]) -> int:
     for table, key, value in (("kafka", "bootstrap_servers", options.kafka), ("agent", "spool_dir", options.spool)):
         if value is not None:
             raw[table] = {**raw.get(table, {}), key: value}
-    config = _checked(raw, path)
+    config = _checked(raw, path, _unreadable_traces(raw, path.parent) if options.check else [])
     if options.check:
         print(f"{path.name}: ok, {len(config.sources)} source{'s' if len(config.sources) != 1 else ''}")
         return 0
@@ -86,7 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kafka", metavar="HOST:PORT", help="Kafka to send to, instead of the file's")
     parser.add_argument("--spool", metavar="DIR", type=lambda text: str(Path(text).absolute()),
                         help="spool folder, instead of the file's")  # fmt: skip
-    parser.add_argument("--check", action="store_true", help="check the configuration, start nothing")
+    parser.add_argument("--check", action="store_true",
+                        help="check the configuration and the traces it names, start nothing")  # fmt: skip
     return parser
 
 
@@ -99,15 +101,34 @@ def _load(path: Path) -> dict[str, Any]:
         raise OperatorError(f"{path} is not TOML: {error}") from None
 
 
-def _checked(raw: dict[str, Any], path: Path) -> Config:
+def _checked(raw: dict[str, Any], path: Path, others: list[str]) -> Config:
+    """Return the configuration. Raises ``OperatorError`` with all that is wrong with it, and the ``others``."""
+    problems = others
     try:
-        return parse_config(raw, path.parent)
+        config = parse_config(raw, path.parent)
+        if not others:
+            return config
     except ConfigProblems as found:
-        problems = found.problems
-        if len(problems) == 1:
-            raise OperatorError(f"{path}: {problems[0]}") from None
-        listed = "".join(f"\n  {problem}" for problem in problems)
-        raise OperatorError(f"{path}: {len(problems)} problems{listed}") from None
+        problems = found.problems + others
+    if len(problems) == 1:
+        raise OperatorError(f"{path}: {problems[0]}")
+    listed = "".join(f"\n  {problem}" for problem in problems)
+    raise OperatorError(f"{path}: {len(problems)} problems{listed}")
+
+
+def _unreadable_traces(raw: dict[str, Any], base: Path) -> list[str]:
+    """Return what an agent would die of at its start: traces that are not there, or are none. Reads them whole."""
+    problems = []
+    sources = raw.get("sources")
+    for index, source in enumerate(sources if isinstance(sources, list) else []):
+        name = source.get("path") if isinstance(source, dict) and source.get("type") == "trace" else None
+        if not isinstance(name, str) or not name:
+            continue  # told as a problem of the configuration, where it is one
+        try:
+            load_recording(base / name)
+        except OperatorError as error:
+            problems.append(f"sources[{index}].path cannot be played: {error}")
+    return problems
 
 
 def _listen(config: Config) -> dict[str, socket.socket]:

@@ -25,6 +25,10 @@ type = "trace"
 service = "s"
 path = "t.csv"
 """
+TRACE = (
+    "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+    "5,1,2,ChatGPT,10,20,30,API log\n"
+)
 
 
 def problems_of(text):
@@ -118,18 +122,45 @@ def test_credentials_that_would_travel_openly_or_not_at_all_are_refused():
     assert "SASL needs" in problems_of(GOOD.replace("[kafka]", '[kafka]\nsecurity_protocol = "SASL_SSL"'))[0]
 
 
-def test_the_example_file_loads_and_shows_every_source():
-    raw = tomllib.loads((ROOT / "collector" / "agent.example.toml").read_text())
-    config = parse_config(raw, BASE)
+def test_the_example_file_passes_its_check_as_it_is_and_shows_every_source(capsys):
+    example = ROOT / "collector" / "agent.example.toml"
+    assert cli.main(["-c", str(example), "--check"]) == 0
+    assert capsys.readouterr().out == "agent.example.toml: ok, 2 sources\n"
+    first, trace = example.read_text().split("# [[sources]]")
+    shown = first + "[[sources]]" + trace.replace("\n# ", "\n")
+    config = parse_config(tomllib.loads(shown), BASE)
     assert [type(source) for source in config.sources] == [ProxyConfig, VllmConfig, TraceConfig]
 
 
 def test_check_says_ok_and_starts_nothing(tmp_path, capsys):
-    file = tmp_path / "agent.toml"
+    file, trace = tmp_path / "agent.toml", tmp_path / "t.csv"
     file.write_text(GOOD)
+    trace.write_text(TRACE)
     assert cli.main(["-c", str(file), "--check"]) == 0
     assert capsys.readouterr().out == "agent.toml: ok, 1 source\n"
-    assert list(tmp_path.iterdir()) == [file]
+    assert sorted(tmp_path.iterdir()) == [file, trace]
+
+
+def test_check_lists_a_trace_that_cannot_be_played_among_the_other_problems(tmp_path):
+    file = tmp_path / "agent.toml"
+    file.write_text(GOOD)
+    with pytest.raises(OperatorError, match=r"agent\.toml: sources\[0\]\.path cannot be played.*t\.csv: No such file"):
+        cli.main(["-c", str(file), "--check"])
+    (tmp_path / "t.csv").write_text("when,how\n")
+    file.write_text(GOOD.replace('"a1"', '"a 1"'))
+    with pytest.raises(OperatorError) as found:
+        cli.main(["-c", str(file), "--check"])
+    head, *listed = str(found.value).split("\n  ")
+    assert head.endswith("agent.toml: 2 problems")
+    assert [line.split(" ")[0] for line in listed] == ["agent.id", "sources[0].path"]
+
+
+@pytest.mark.parametrize("sources", ["sources = 5", "sources = [5]", '[[sources]]\ntype = "trace"\npath = 5'])
+def test_check_of_sources_that_are_none_tells_what_the_configuration_lacks(tmp_path, sources):
+    file = tmp_path / "agent.toml"
+    file.write_text(sources)
+    with pytest.raises(OperatorError, match="problems"):
+        cli.main(["-c", str(file), "--check"])
 
 
 @pytest.mark.parametrize(
