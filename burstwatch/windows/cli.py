@@ -55,6 +55,8 @@ def main(argv: list[str]) -> int:
     for message in newest(args.kafka, [EPISODES, WINDOWS], RECENT):
         shown.note(message)
     _require_window(shown, args.window)
+    if not args.follow:
+        _require_service(shown)
     console = Console()
     wide = console if console.is_terminal else Console(width=WIDE)
     if not args.follow:
@@ -81,10 +83,17 @@ def _require_window(shown: Newest, window_s: int) -> None:
         raise OperatorError(f"--window {window_s}: the workers publish windows of {choices} seconds")
 
 
+def _require_service(shown: Newest) -> None:
+    """Raise ``OperatorError`` if the service asked for has no rows where others have; followed, it may yet come."""
+    if not shown.rows and shown.others:
+        raise OperatorError(shown.none_yet())
+
+
 def _json_lines(args: argparse.Namespace, shown: Newest) -> int:
     if not args.follow:
         for message in newest(args.kafka, [WINDOWS], RECENT):
             shown.note(message)
+        _require_service(shown)
         print_lines(shown.known())
         return 0
     stopped = until_told()

@@ -15,7 +15,10 @@ from burstwatch.wording import MALFORMED, clock, episode_line, number, percent, 
 
 ROWS_MAX = 10_000
 EPISODES_SHOWN = 8
+OTHERS_MAX = 1_000
+NAMED_MAX = 20
 FORGET_US = 3600 * 1_000_000
+SET_BACK_ROWS = 3  # as the live page has it: so many rows of a class in a row, each later, all from long ago
 _TITLES = ("service", "model", "log type", "until", "requests", "req/s", "CV", "α", "disp. 1 s", "failures",
            "95 % bounds", "TTFT p95", "took p95", "in flight", "state")  # fmt: skip
 
@@ -35,6 +38,7 @@ class Newest:
         classes: rows per model and log type too, not only a service's total.
         rows: the newest row of each class.
         episodes: what was told last, as lines.
+        others: services that have rows and are not asked for.
     """
 
     service: str | None = None
@@ -43,6 +47,8 @@ class Newest:
     episodes: deque[str] = field(default_factory=lambda: deque(maxlen=EPISODES_SHOWN))
     _active: dict[tuple[str, str], int] = field(default_factory=dict)  # (service, kind) -> onset of the newest
     _ended: dict[tuple[str, str], int] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)
+    _behind: dict[Key, list[int]] = field(default_factory=dict)  # ends of the newest rows in a row from long ago
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def wants(self, message: Mapping[str, Any]) -> bool:
@@ -54,20 +60,46 @@ class Newest:
     def note(self, message: dict[str, Any]) -> None:
         """Take a message into account; one that is malformed is left out."""
         if not self.wants(message):
+            name = message.get("service")
+            if isinstance(name, str) and self.service not in {None, name} and "windows" in message:
+                with self.lock:
+                    self.others |= {name} if len(self.others) < OTHERS_MAX else set()
             return
         with self.lock, suppress(*MALFORMED):
             self._row(message) if "windows" in message else self._episode(message)
 
     def _row(self, row: dict[str, Any]) -> None:
         key = _key(row)
-        known = self.rows.get(key)
         clock(row["end"]), *map(int, row["windows"].keys())  # raises for what could not be shown
+        if self._is_set_back(key, row["end"]):
+            self._forget_after(key[0], row["end"])
+        known = self.rows.get(key)
         if known is None and len(self.rows) >= ROWS_MAX:
             self.rows = {_key(row): row for row in self.known()}
             if len(self.rows) >= ROWS_MAX:
                 return
         if known is None or row["end"] >= known["end"]:
             self.rows[key] = row
+
+    def _is_set_back(self, key: Key, end: int) -> bool:
+        """Return whether event time was set back, which workers do after a clock that was far ahead."""
+        known = self.rows.get(key)
+        if known is None or end > known["end"] - FORGET_US:
+            self._behind.pop(key, None)
+            return False
+        behind = self._behind.setdefault(key, [])
+        if behind and end <= behind[-1]:
+            behind.clear()
+        behind.append(end)
+        return len(behind) >= SET_BACK_ROWS
+
+    def _forget_after(self, service: str, end: int) -> None:
+        """Forget what was known of a service's times after ``end``."""
+        self.rows = {key: row for key, row in self.rows.items() if key[0] != service or row["end"] <= end}
+        self._behind = {key: ends for key, ends in self._behind.items() if key[0] != service}
+        for onsets in (self._active, self._ended):
+            for place in [place for place, onset in onsets.items() if place[0] == service and onset > end]:
+                del onsets[place]
 
     def _episode(self, episode: dict[str, Any]) -> None:
         place, onset = (str(episode["service"]), str(episode["kind"])), int(episode["onset"])
@@ -88,6 +120,14 @@ class Newest:
             return []
         newest = max(row["end"] for row in self.rows.values())
         return [row for _, row in sorted(self.rows.items()) if row["end"] > newest - FORGET_US]
+
+    def none_yet(self) -> str:
+        """Return, in words, why there are no rows to show."""
+        if self.service is None or not self.others:
+            return "no windows yet: a row comes every 10 s of event time once requests are seen"
+        names = sorted(self.others)
+        more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+        return f"no windows of service {self.service!r}; there are: {', '.join(names[:NAMED_MAX])}{more}"
 
 
 def _key(row: Mapping[str, Any]) -> Key:
@@ -114,7 +154,7 @@ def _picture(newest: Newest, window_s: int, width: int) -> Group:
             if (stats := row["windows"].get(str(window_s))) is not None:
                 cells = _cells(newest, row, stats)
                 table.add_row(*(cells[i] for i in kept))
-    what = table if rows else Text("no windows yet: a row comes every 10 s of event time once requests are seen")
+    what = table if rows else Text(newest.none_yet())
     return Group(what, Text(), Text("\n".join(newest.episodes) or "no episode yet"))
 
 

@@ -204,6 +204,48 @@ def test_when_nobody_answers_any_more_it_says_so(monkeypatch):
             list(tail.newest(broker.bootstrap_servers, [WINDOWS], 10))
 
 
+def test_a_service_without_rows_is_told_which_there_are(kafka_with_rows):
+    for options in ([], ["--json"]):
+        done = run_cli("windows", "--kafka", kafka_with_rows, "--service", "nope", *options)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "no windows of service 'nope'; there are: chat, code\n" in done.stderr
+    followed = Newest("nope")
+    assert "no windows yet" in shown(followed)
+    for i in range(30):
+        followed.note(row(f"s{i:02}", END))
+    assert "no windows of service 'nope'; there are: s00, s01," in followed.none_yet()
+    assert followed.none_yet().endswith("s19 and 10 more")
+    followed.note(row("nope", END))
+    assert "no windows" not in shown(followed)
+
+
+def test_a_service_whose_event_time_was_set_back_is_followed_from_its_third_row_on():
+    newest = Newest(classes=True)
+    ahead = END + 30 * 24 * table.FORGET_US
+    for message in (row("chat", ahead), row("chat", ahead, "m"), row("code", END)):
+        newest.note(message)
+    newest.note(burst("onset") | {"onset": ahead, "detected": ahead})
+    for i in (1, 2):
+        newest.note(row("chat", END + i))
+    assert [r["end"] for r in newest.known() if r["model"] == "all"] == [ahead], "two may be late ones"
+    newest.note(row("chat", END + 3))
+    assert [(r["service"], r["end"]) for r in newest.known()] == [("chat", END + 3), ("code", END)]
+    assert newest.active("chat") == [], "a burst of a time that never was is over"
+    newest.note(row("chat", END + 4))
+    newest.note(burst("onset"))
+    assert newest.rows[("chat", "all", "all")]["end"] == END + 4
+    assert newest.active("chat") == ["burst"]
+
+
+def test_rows_told_again_are_no_setting_back():
+    newest = Newest()
+    newest.note(row("chat", END))
+    old = END - 2 * table.FORGET_US
+    for end in (old, old, old, old + 2, old + 1, END - 1, old + 3, old + 4):
+        newest.note(row("chat", end))
+    assert newest.rows[("chat", "all", "all")]["end"] == END
+
+
 def test_a_narrow_terminal_sees_the_essentials_whole():
     newest = Newest()
     newest.note(row("chat", END))
