@@ -18,6 +18,7 @@ from streams.capture.files import lock_folder, open_folder
 from streams.capture.recorder import Recorder
 from streams.capture.tap import KafkaEnds, KafkaLog, connect
 from streams.capture.writer import Rotation, SegmentWriter
+from streams.quiet_log import Quiet
 
 _log = logging.getLogger(__name__)
 
@@ -82,17 +83,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    number = _whole(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return number
 
 
 def _port(text: str) -> int:
-    number = int(text)
+    number = _whole(text)
     if not 0 <= number <= 65_535:
         raise argparse.ArgumentTypeError("must be from 0 to 65535")
     return number
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}") from None
 
 
 def main(argv: list[str]) -> int:
@@ -108,7 +116,7 @@ def main(argv: list[str]) -> int:
         except OSError as error:
             raise OperatorError(f"cannot read the folder {args.out}: {error}; choose another --out") from None
         log = KafkaLog(connect(args.kafka, args.group), REQUESTS)
-        logging.getLogger("kafka").setLevel(logging.WARNING)
+        logging.getLogger("kafka").setLevel(logging.WARNING)  # Quiet keeps it short
         with _metrics(args, writer) as url:
             _say_ready(args.out, url)
             return _record(log, writer, stop)
@@ -162,7 +170,11 @@ def _say_ready(out: Path, metrics_url: str | None) -> None:
 
 
 def _log_to_stderr() -> None:
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s capture %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    # Of ours the tap, too: it tries twice a second for as long as Kafka is away.
+    handler.addFilter(Quiet(("kafka", "streams.capture.tap"), time.monotonic))
+    form = "%(asctime)s %(levelname)s capture %(message)s"
+    logging.basicConfig(handlers=[handler], level=logging.INFO, format=form)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # until connected: our one line says it better than fifty
 
 

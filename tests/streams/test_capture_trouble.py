@@ -1,5 +1,7 @@
 """Capture in trouble it cannot mend: what it has is kept, and one line says what to do."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -82,3 +84,27 @@ def test_a_lock_that_may_not_be_opened_is_the_operators_fault(tmp_path: Path):
     (tmp_path / ".capture.lock").mkdir()
     with pytest.raises(OperatorError, match=r"cannot lock .*choose another --out"):
         lock_folder(tmp_path)
+
+
+def test_kafka_being_away_is_heard_once_in_a_while_and_what_happens_each_time():
+    code = """if True:
+        import logging
+        from streams.capture import cli
+        cli._log_to_stderr()
+        logging.getLogger("kafka").setLevel(logging.WARNING)
+        for i in range(50):
+            logging.getLogger("kafka.conn").error("no node %s", i)
+            logging.getLogger("streams.capture.tap").warning("event=kafka_trouble n=%d", i)
+            logging.getLogger("streams.capture.tap").info("event=reading n=%d", i)
+            logging.getLogger("streams.capture.recorder").error("event=disk_trouble n=%d", i)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    counts = {what: done.stderr.count(what) for what in ("no node", "kafka_trouble", "reading", "disk_trouble")}
+    assert counts == {"no node": 1, "kafka_trouble": 1, "reading": 50, "disk_trouble": 50}
+
+
+@pytest.mark.parametrize("option", ["--metrics-port", "--rotate-s"])
+def test_an_option_that_is_no_number_is_told_in_words(option, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--kafka", "h:1", "--out", "o", option, "x"])
+    assert f"argument {option}: must be a whole number, not 'x'" in capsys.readouterr().err

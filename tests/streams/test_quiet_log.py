@@ -41,6 +41,17 @@ def test_texts_without_arguments_are_alike_by_their_beginning():
     assert lines([(1.0, "faust.topics", text + str(i), ()) for i in range(5)]) == [text + "0"]
 
 
+def test_what_is_no_warning_passes_each_time():
+    quiet = Quiet(("streams.capture",), lambda: 0.0)
+    for level, passes in (
+        (logging.INFO, True),
+        (logging.INFO, True),
+        (logging.WARNING, True),
+        (logging.WARNING, False),
+    ):
+        assert quiet.filter(logging.LogRecord("streams.capture.tap", level, "f", 1, "x", (), None)) is passes
+
+
 def test_memory_is_bounded():
     quiet = Quiet(("faust",), lambda: 0.0)
     for i in range(3 * KEPT_MAX):

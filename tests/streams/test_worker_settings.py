@@ -64,6 +64,16 @@ def test_the_threshold_is_given_or_follows_from_the_size_of_the_fleet(options, t
     assert settings.burst_threshold == pytest.approx(threshold, abs=0.01)
 
 
+def test_help_shows_the_defaults_that_say_something(capsys):
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "(default: 127.0.0.1)" in told
+    assert "(default: 0)" in told
+    assert "default: None" not in told
+    assert "default: False" not in told
+
+
 def test_several_brokers_are_one_setting():
     assert parse(["--kafka", "a:1, b:2"]).servers == ["a:1", "b:2"]
 
