@@ -24,6 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dashboards": ("burstwatch.annotate.front:main", "boards and rules as code: push, annotate, rules, generate"),
 }
 
+# What pyproject.toml asks for, as it is imported; an agent-only install (requirements-agent.txt) has less.
+DEPENDENCIES = frozenset({"aiohttp", "crc32c", "cramjam", "faust", "kafka", "lz4", "markdown_it", "mode", "numpy",
+                          "orjson", "prometheus_client", "rich"})  # fmt: skip
+
 USAGE = """usage: burstwatch COMMAND [options]
 
 Sees bursts and failures of LLM services as they happen, and writes the trace down.
@@ -59,11 +63,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(verb: str, rest: list[str]) -> int:
     module, _, function = COMMANDS[verb][0].partition(":")
-    command: Callable[[list[str]], int] = getattr(import_module(module), function)
     try:
+        command: Callable[[list[str]], int] = getattr(import_module(module), function)
         return command(rest)
     except OperatorError as error:
         print(f"burstwatch {verb}: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in DEPENDENCIES:
+            raise  # a fault of ours, to be seen whole
+        print(
+            f"burstwatch {verb}: the Python package {missing} is missing: an agent-only install has what `burstwatch "
+            "agent` needs and no more; for the rest install without --no-deps (in a checkout: pip install .)",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         return 130
