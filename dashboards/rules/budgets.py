@@ -1,6 +1,7 @@
 """Alerts on what is bounded on purpose, where detail is lost: series, services and models kept apart, readings."""
 
 from dashboards.rules import thresholds as at
+from dashboards.rules.figures import COUNT
 from dashboards.rules.model import Alert
 from dashboards.rules.terms import risen
 from dashboards.rules.worker import JOBS
@@ -9,12 +10,12 @@ BUDGETS = (
     Alert(
         alert="BurstwatchCardinalityBudget",
         expr=(
-            'sum by (service) (rate(burstwatch_arrivals_total{service=~"other-[0-9]+"}[10m])'
-            ' or rate(burstwatch_arrivals_total{model="other"}[10m])) > 0'
+            'sum by (service) (increase(burstwatch_arrivals_total{service=~"other-[0-9]+"}[10m])'
+            ' or increase(burstwatch_arrivals_total{model="other"}[10m])) > 0'
         ),
         labels=("service",),
         severity="warning",
-        summary='{{ $value | humanize }} requests/s of {{ $labels.service }} are told apart only as "other"',
+        summary=f'Requests of {{{{ $labels.service }}}} told apart only as "other": {COUNT} in 10 min',
         description="More services (--services-max) or models (--classes-max) than are kept apart; sums stay right.",
         board="pipeline",
         wait="10m",
@@ -25,7 +26,7 @@ BUDGETS = (
         expr="sum by (job, instance) (burstwatch_services_withheld) > 0",
         labels=("job", "instance"),
         severity="warning",
-        summary="Services without window gauges on {{ $labels.instance }}: {{ $value | humanize }}",
+        summary=f"Services without window gauges on {{{{ $labels.instance }}}}: {COUNT}",
         description="The page is at --series-max; those with the least traffic are left out. llm.windows has them all.",
         board="pipeline",
         wait="10m",
@@ -36,7 +37,7 @@ BUDGETS = (
         expr=f"{risen('readings_ignored_total', '10m', 'service')} > 0",
         labels=("service",),
         severity="info",
-        summary="Readings of engines of {{ $labels.service }} that were ignored: {{ $value | humanize }} in 10 min",
+        summary=f"Readings of engines of {{{{ $labels.service }}}} that were ignored: {COUNT} in 10 min",
         description="Of engines beyond the first 1,000 of a service, or from clocks too far ahead.",
         board="pipeline",
         wait="0s",
@@ -47,7 +48,7 @@ BUDGETS = (
         expr=f"scrape_samples_post_metric_relabeling{{{JOBS}}} > {at.SCRAPE_SAMPLES}",
         labels=("job", "instance"),
         severity="warning",
-        summary="{{ $labels.instance }} shows {{ $value | humanize }} samples, near the limit of a scrape",
+        summary=f"{{{{ $labels.instance }}}} shows {COUNT} samples, near the limit of a scrape",
         description="Beyond sample_limit the whole scrape is refused, and nothing of this worker is known any more.",
         board="pipeline",
         wait="10m",

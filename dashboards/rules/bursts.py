@@ -1,6 +1,7 @@
 """Alerts on arrivals: a burst is on, or traffic is bursty for long. Neither is a fault; both are to be known."""
 
 from dashboards.rules import thresholds as at
+from dashboards.rules.figures import FIGURE
 from dashboards.rules.model import Alert
 from dashboards.rules.terms import greatest
 
@@ -12,7 +13,7 @@ BURSTS = (
         expr=f"{greatest('burst_rate')} and on (service) {greatest('burst_active')} == 1",
         labels=("service",),
         severity="info",
-        summary="A burst of requests to {{ $labels.service }}: {{ $value | humanize }} requests/s",
+        summary=f"A burst of requests to {{{{ $labels.service }}}}: {FIGURE} requests/s",
         description="Arrivals of the last 10 s stand far above what is expected at this time of day.",
         board="bursts",
         wait="0s",
@@ -28,7 +29,7 @@ BURSTS = (
         ),
         labels=("service",),
         severity="info",
-        summary="Traffic of {{ $labels.service }} stays bursty: CV of gaps {{ $value | humanize }} over 20 min",
+        summary=f"Traffic of {{{{ $labels.service }}}} stays bursty: CV of gaps {FIGURE} over 20 min",
         description=(
             "For half an hour the gaps between requests have varied more than those of Poisson traffic (CV 1), and not "
             "by chance: plan for the peaks, the mean rate says too little."

@@ -1,6 +1,7 @@
 """Alerts on the trace that is written down: what it misses, and what will make it miss something."""
 
 from dashboards.rules import thresholds as at
+from dashboards.rules.figures import COUNT
 from dashboards.rules.model import Alert
 from dashboards.rules.terms import counted, risen
 
@@ -15,7 +16,7 @@ CAPTURE = (
         expr=counted("capture_lost_messages_total", "15m", _WHERE) + " > 0",
         labels=("job", "instance"),
         severity="critical",
-        summary="The trace of {{ $labels.instance }} has holes: {{ $value | humanize }} messages in 15 min",
+        summary=f"The trace of {{{{ $labels.instance }}}} has holes: {COUNT} messages in 15 min",
         description="Gone from Kafka before they were taken. What is lost stays lost.",
         board="pipeline",
         wait="0s",
@@ -27,7 +28,7 @@ CAPTURE = (
         expr=counted("capture_unreadable_messages_total", "15m", _WHERE) + " > 0",
         labels=("job", "instance"),
         severity="warning",
-        summary="Unreadable messages are not in the trace of {{ $labels.instance }}: {{ $value | humanize }} in 15 min",
+        summary=f"Unreadable messages are not in the trace of {{{{ $labels.instance }}}}: {COUNT} in 15 min",
         description="Something that is not an agent writes to the topic, or capture is older than the agents.",
         board="pipeline",
         wait="0s",
@@ -38,7 +39,7 @@ CAPTURE = (
         expr=f"{risen('capture_write_failures_total', '5m', _WHERE)} > 0",
         labels=("job", "instance"),
         severity="warning",
-        summary="Writes the disk of {{ $labels.instance }} refused: {{ $value | humanize }} in 5 min",
+        summary=f"Writes the disk of {{{{ $labels.instance }}}} refused: {COUNT} in 5 min",
         description="Nothing is lost yet: the messages stay in Kafka, for as long as it keeps them.",
         board="pipeline",
         wait="1m",
@@ -49,7 +50,7 @@ CAPTURE = (
         expr=f"{_LAG} > {at.LAG_MESSAGES} and on ({_WHERE}) delta({_LAG}[10m]) > 0",
         labels=("job", "instance"),
         severity="warning",
-        summary="Capture on {{ $labels.instance }} is {{ $value | humanize }} messages behind, and falls further back",
+        summary=f"Capture on {{{{ $labels.instance }}}} is {COUNT} messages behind, and falls further back",
         description="The trace has a hole once it is further behind than Kafka keeps messages.",
         board="pipeline",
         wait="5m",

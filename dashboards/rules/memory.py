@@ -1,6 +1,7 @@
 """Alerts on memory: KV caches and devices that are full, or will be. Full and in trouble, never full alone."""
 
 from dashboards.rules import thresholds as at
+from dashboards.rules.figures import COUNT, FIGURE, unless_now
 from dashboards.rules.model import Alert
 from dashboards.rules.terms import greatest
 
@@ -21,8 +22,11 @@ MEMORY = (
         ),
         labels=("service",),
         severity="warning",
-        summary="A burst fills the KV cache of {{ $labels.service }} in {{ $value | humanizeDuration }}",
-        description="A burst is on and an engine runs out of KV cache (0s: it has): expect queues, then failures.",
+        summary=unless_now(
+            f"A burst fills the KV cache of {{{{ $labels.service }}}} in {COUNT} s",
+            now="A burst has filled the KV cache of {{ $labels.service }}: 0 s are left",
+        ),
+        description="A burst is on and an engine runs out of KV cache, or has: expect queues, then failures.",
         board="overview",
         wait="0s",
         keep="2m",
@@ -32,7 +36,7 @@ MEMORY = (
         expr=f"{greatest('pressure_active')} > 0",
         labels=("service",),
         severity="warning",
-        summary="Engines of {{ $labels.service }} that run, or will run, out of KV cache: {{ $value | humanize }}",
+        summary=f"Engines of {{{{ $labels.service }}}} that run, or will run, out of KV cache: {COUNT}",
         description="Cache full, requests preempted, or usage growing so that it is full within seconds.",
         board="memory",
         wait="30s",
@@ -60,7 +64,7 @@ MEMORY = (
         expr=f"{_PREEMPTED} > {at.PREEMPTION_RATE:g}",
         labels=("service", "node", "engine"),
         severity="warning",
-        summary="{{ $labels.engine }} on {{ $labels.node }} preempts {{ $value | humanize }} requests/s",
+        summary=f"{{{{ $labels.engine }}}} on {{{{ $labels.node }}}} preempts {FIGURE} requests/s",
         description="What is preempted is worked out anew: the engine is busy with what it has already done.",
         board="memory",
         wait="1m",
@@ -85,7 +89,10 @@ MEMORY = (
         ),
         labels=("node", "gpu", "mig"),
         severity="warning",
-        summary="Memory of GPU {{ $labels.gpu }} on {{ $labels.node }} is used up in {{ $value | humanizeDuration }}",
+        summary=unless_now(
+            f"Memory of GPU {{{{ $labels.gpu }}}} on {{{{ $labels.node }}}} is used up in {COUNT} s",
+            now="Memory of GPU {{ $labels.gpu }} on {{ $labels.node }} is used up: 0 s are left",
+        ),
         description="It is nine tenths full and grows at a pace that fills it; what allocates next may be killed.",
         board="memory",
         wait="0s",

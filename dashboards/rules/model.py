@@ -24,7 +24,7 @@ class Alert:
         labels: those its results have, for routing, silences and links.
         severity: critical wakes somebody, warning is for working hours, info is for whoever looks.
         summary: one line with the value and its unit; ``description`` says what it means. Both may use
-            ``{{ $labels.x }}`` and ``{{ $value | humanize }}``, which Prometheus and Grafana both understand.
+            ``{{ $labels.x }}`` and the pieces in ``figures``, which Prometheus and Grafana both understand.
         board: the board that shows it, by the end of its uid.
         wait: how long ``expr`` must hold (``for``); ``keep``: how long it is told after it no longer does.
     """

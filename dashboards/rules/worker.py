@@ -1,11 +1,12 @@
 """Alerts on the workers: none there, one down, none that reads, too slow, faulty."""
 
 from dashboards.rules import thresholds as at
+from dashboards.rules.figures import COUNT
 from dashboards.rules.model import Alert
 from dashboards.rules.terms import counted, risen
 
-# With the prefix a Prometheus operator puts before the name of a PodMonitor.
-JOBS = 'job=~"(.+/)?burstwatch-.+"'
+# With the prefix a Prometheus operator puts before the name of a PodMonitor; one job for all is often just the name.
+JOBS = 'job=~"(.+/)?burstwatch(-.+)?"'
 _LAG = "topic:burstwatch_source_lag_messages:sum"
 
 WORKER = (
@@ -37,24 +38,28 @@ WORKER = (
     ),
     Alert(
         alert="BurstwatchWorkerStale",
-        expr="sum(rate(burstwatch_messages_total[5m])) == 0 or sum(burstwatch_partitions_owned) == 0",
+        # A restart or a rebalance takes half a minute; two minutes without a message are an outage. Told by then: the
+        # last message leaves the window within 60 s, two scrapes and an evaluation of it, and ``wait`` follows. That is
+        # before BurstwatchAgentSilent, which blames each agent (60 s and 2 min), and it stays until agents that find
+        # Kafka again later than others have done so: else what it explains would be told when it ends.
+        expr="sum(rate(burstwatch_messages_total[1m])) == 0 or sum(burstwatch_partitions_owned) == 0",
         labels=(),
         severity="critical",
-        summary="The workers read nothing: {{ $value | humanize }} messages/s in 5 min",
+        summary="Kafka cannot be reached, or all agents or workers stand still: no message is read",
         description=(
-            "Live agents send at least one message a second, and workers that reach Kafka have partitions: the "
-            "workers, Kafka or all agents stand still."
+            "Live agents send at least one message a second, and workers that reach Kafka have partitions. Look at "
+            "Kafka first: without it agents and workers are silent together."
         ),
         board="pipeline",
-        wait="2m",
-        keep="1m",
+        wait="1m",
+        keep="5m",
     ),
     Alert(
         alert="BurstwatchWorkerLags",
         expr=f"{_LAG} > {at.LAG_MESSAGES} and on (topic) delta({_LAG}[10m]) > 0",
         labels=("topic",),
         severity="warning",
-        summary="Workers are {{ $value | humanize }} messages behind on {{ $labels.topic }}, and fall further back",
+        summary=f"Workers are {COUNT} messages behind on {{{{ $labels.topic }}}}, and fall further back",
         description="Alerts and boards show the past; bursts are told late.",
         board="pipeline",
         wait="5m",
@@ -65,7 +70,7 @@ WORKER = (
         expr=f"{counted('processor_errors_total', '10m', 'error')} > 0",
         labels=("error",),
         severity="warning",
-        summary="Faults in the worker's own code ({{ $labels.error }}): {{ $value | humanize }} in 10 min",
+        summary=f"Faults in the worker's own code ({{{{ $labels.error }}}}): {COUNT} in 10 min",
         description="A message of which something was not worked out; the worker's log has the first of each kind.",
         board="pipeline",
         wait="0s",
@@ -76,7 +81,7 @@ WORKER = (
         expr=f"{risen('lost_messages_total', '15m', 'job, instance')} > 0",
         labels=("job", "instance"),
         severity="warning",
-        summary="Messages gone from Kafka before {{ $labels.instance }} read them: {{ $value | humanize }} in 15 min",
+        summary=f"Messages gone from Kafka before {{{{ $labels.instance }}}} read them: {COUNT} in 15 min",
         description="The worker was behind for longer than Kafka keeps messages: counts are too low from there on.",
         board="pipeline",
         wait="0s",
@@ -87,7 +92,7 @@ WORKER = (
         expr=f"{risen('undelivered_results_total', '10m', 'job, instance')} > 0",
         labels=("job", "instance"),
         severity="warning",
-        summary="Results of {{ $labels.instance }} that Kafka refused for good: {{ $value | humanize }} in 10 min",
+        summary=f"Results of {{{{ $labels.instance }}}} that Kafka refused for good: {COUNT} in 10 min",
         description="Rows are missing from llm.windows or llm.episodes, which the live page and annotations show.",
         board="pipeline",
         wait="0s",

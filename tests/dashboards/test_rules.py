@@ -19,6 +19,7 @@ from dashboards.rules import (
     rules_yaml,
     thresholds,
 )
+from dashboards.rules.worker import JOBS
 from streams.export.catalogue import CATALOGUE, MetricType
 from streams.processors.engine_track import FULL_RATIO
 from streams.stats.burn_rate import BURN_RULES
@@ -39,6 +40,10 @@ LEVELS = {
 }
 EXPRESSIONS = [(r.record, r.expr) for r in RECORDINGS] + [(a.alert, a.expr) for a in ALERTS]
 TEMPLATE = re.compile(r"\{\{\s*(.*?)\s*\}\}")
+# No `humanize`, which writes 19.73 and 169.2m. The second argument of `lt` is a float, as the value is.
+TOLD = re.compile(
+    r"\$labels\.(\w+)|\$value \| (humanize(1024|Percentage|Duration)|printf \"%\.[01]f\")|if lt \$value \d+\.0|else|end"
+)
 COMPARED = re.compile(r"(?:[<>=]=?) (-?\d+(?:\.\d+)?)\b")
 ELSEWHERE = Links(grafana_url="https://grafana.example/sub/", runbook_url="https://wiki.example/runbook/")
 
@@ -78,7 +83,7 @@ def test_alerts_have_the_labels_they_say_and_speak_of_no_other(alert):
     assert set(alert.labels) == promql.labels(alert.expr, labels_of)
     assert "instance" not in alert.labels or "job" in alert.labels
     for inside in TEMPLATE.findall(alert.summary + alert.description):
-        assert re.fullmatch(r"\$labels\.(\w+)|\$value \| humanize(1024|Percentage|Duration)?", inside), inside
+        assert TOLD.fullmatch(inside), inside
         if inside.startswith("$labels."):
             assert inside.removeprefix("$labels.") in alert.labels
 
@@ -95,9 +100,9 @@ def test_alerts_say_what_how_bad_and_for_how_long(alert):
 
 
 def test_what_has_a_value_says_it():
-    """The others are yes or no: nobody there, or not reached."""
+    """The others are yes or no: nobody there, not reached, or nothing read."""
     silent = {alert.alert for alert in ALERTS if "$value" not in alert.summary}
-    assert silent == {"BurstwatchWorkerAbsent", "BurstwatchTargetDown"}
+    assert silent == {"BurstwatchWorkerAbsent", "BurstwatchTargetDown", "BurstwatchWorkerStale"}
 
 
 def test_alerts_do_not_move_along_when_a_service_moves_to_another_worker():
@@ -157,7 +162,28 @@ def test_the_budget_alerts_are_the_window_pairs_of_the_sre_workbook():
         enough = f"service:burstwatch_failures:increase{long} >= {thresholds.BURN_FAILURES_MIN}"
         assert " and on (service) ".join([*burns, enough]) in alert.expr
     compared = " ".join(BY_NAME[name].expr for name in BY_NAME if "BudgetBurns" in name)
-    assert compared.count(":burstwatch_failure_burn:") == 2 * len(BURN_RULES)
+    assert len(re.findall(r":burstwatch_failure_burn:rate\w+ > ", compared)) == 2 * len(BURN_RULES)
+
+
+def test_an_incident_that_was_an_episode_is_not_paged_again_by_what_it_leaves_in_the_windows():
+    """Each pair leaves services out for longer than its short window; promtool shows that it is quiet."""
+    expr = BY_NAME["LLMFailureBudgetBurnsFast"].expr
+    for rule in (rule for rule in BURN_RULES if rule.page):
+        (pair,) = (pair for pair in expr.split(") or (") if f"rate{rule.short_s // 60}m > " in pair)
+        (since,) = re.findall(r"unless on \(service\) max by .*\(burstwatch_failure_active\[(\w+)\]\)\) == 1", pair)
+        assert seconds(since) >= rule.short_s + 300
+    # On before the episode, it is kept for no longer than the episode's alert, which silences it.
+    assert seconds(BY_NAME["LLMFailureBudgetBurnsFast"].keep) <= seconds(BY_NAME["LLMFailureEpisode"].keep)
+
+
+@pytest.mark.parametrize("job", ["burstwatch", "burstwatch-worker", "llm/burstwatch-capture", "llm/burstwatch"])
+def test_the_names_people_give_to_the_job_are_ours(job):
+    assert re.fullmatch(re.fullmatch('job=~"(.*)"', JOBS)[1], job)
+
+
+@pytest.mark.parametrize("job", ["prometheus", "burstwatcher", "my-burstwatch", "burstwatch/x"])
+def test_jobs_of_others_are_not(job):
+    assert not re.fullmatch(re.fullmatch('job=~"(.*)"', JOBS)[1], job)
 
 
 def test_thresholds_agree_with_what_they_are_taken_from():

@@ -1,6 +1,6 @@
 """Every alert in three acts (see ``promtool``), and what must not sound although it looks like it."""
 
-from tests.support.promtool import Case, Clock, Counter, Gauge, Silence, always, steadily
+from tests.support.promtool import Before, Case, Clock, Counter, Gauge, Silence, always, steadily
 
 CHAT = {"service": "chat"}
 ENGINE = {"service": "chat", "node": "n1", "engine": "e0"}
@@ -43,6 +43,9 @@ def traffic(step_s: int, ratio: float, under: float, *, rate: float = 10.0, prel
     }
 
 
+EPISODE = series("failure_active", CHAT)
+
+
 def bursty(cv: Gauge, upper: Gauge, rate: float = 0.26, covered: float = 1200) -> dict:
     return {
         total("interarrival_cv", "20m"): cv,
@@ -71,11 +74,11 @@ SERVICES = [
     ),
     Case(
         "LLMTrafficBursty",
-        bursty(Gauge(1, 1.55, 1.45), Gauge(1.1, 0.5, 0.5)),
+        bursty(Gauge(1, 1.58, 1.42), Gauge(1.1, 0.5, 0.5)),
         CHAT,
         steps=(20, HOUR, HOUR),
         why="by its CV",
-        summary="Traffic of chat stays bursty: CV of gaps 1.55 over 20 min",
+        summary="Traffic of chat stays bursty: CV of gaps 1.6 over 20 min",
     ),
     Case(
         "LLMTrafficBursty",
@@ -88,14 +91,14 @@ SERVICES = [
         "LLMFailureEpisode",
         {
             series("failure_active", CHAT): Gauge(0, 1, 0),
-            series("failure_burn_rate", CHAT, window="1m"): Gauge(0, 12.5, 12.5),
+            series("failure_burn_rate", CHAT, window="1m"): Gauge(0, 19.73, 19.73),
             series("failure_burn_rate", CHAT, window="1h"): Gauge(0, 2, 2),
         },
         CHAT,
-        summary="Requests to chat fail, up to 12.5 times what its budget allows",
+        summary="Requests to chat fail, up to 20 times what its budget allows",
     ),
     *(
-        Case(name, shown, CHAT, steps, prelude, step_s, why=why)
+        Case(name, {EPISODE: Before(), **shown} if "after" in why else shown, CHAT, steps, prelude, step_s, why=why)
         for name, why, step_s, steps, prelude, shown in [
             (PAGE, "in an hour", 60, (360, 41, 120), 0, traffic(60, 0.22, 0.206)),
             (PAGE, "in an hour and still", 60, (360, 40, 120), 18, traffic(60, 0.148, 0.14, prelude=0.4)),
@@ -103,6 +106,8 @@ SERVICES = [
             (PAGE, "in six hours", 120, (180, 84, 60), 0, traffic(120, 0.135, 0.125)),
             (PAGE, "in six hours and still", 120, (180, 120, 60), 60, traffic(120, 0.062, 0.058, prelude=0.12)),
             (PAGE, "by ten failures in six", 120, (10, 200, 60), 0, traffic(120, 0.515, 0.485, rate=20 / (6 * HOUR_S))),
+            (PAGE, "thin, after an episode", 60, (360, 60, 120), 10, traffic(60, 0.16, 0.1, prelude=1)),
+            (PAGE, "thin and for long, after an episode", 120, (180, 40, 120), 10, traffic(120, 0.08, 0.05, prelude=1)),
             (TICKET, "in three days", 900, (288, 100, 96), 0, traffic(900, 0.03, 0.0282)),
             (TICKET, "in three days and still", 900, (288, 160, 96), 48, traffic(900, 0.0104, 0.0098, prelude=0.05)),
             (TICKET, "by ten failures", 900, (2, 300, 96), 0, traffic(900, 0.515, 0.485, rate=20 / (72 * HOUR_S))),
@@ -120,14 +125,14 @@ MEMORY = [
         },
         CHAT,
         why="soon",
-        summary="A burst fills the KV cache of chat in 57s",
+        summary="A burst fills the KV cache of chat in 57 s",
     ),
     Case(
         "LLMBurstExhaustsKVCache",
         {series("burst_active", CHAT): Gauge(0, 1, 0), series("pressure_active", CHAT): always(2)},
         CHAT,
         why="already",
-        summary="A burst fills the KV cache of chat in 0s",
+        summary="A burst has filled the KV cache of chat: 0 s are left",
     ),
     Case(
         "LLMMemoryPressure",
@@ -174,7 +179,7 @@ MEMORY = [
         },
         {"node": "n1", "gpu": "0"},
         why="soon",
-        summary="Memory of GPU 0 on n1 is used up in 58s",
+        summary="Memory of GPU 0 on n1 is used up in 58 s",
     ),
     Case(
         "LLMGPUMemoryExhaustion",
@@ -214,7 +219,7 @@ WORKERS = [
         },
         why="reads nothing",
         steps=(20, 60, 100),
-        summary="The workers read nothing: 0 messages/s in 5 min",
+        summary="Kafka cannot be reached, or all agents or workers stand still: no message is read",
     ),
     Case("BurstwatchWorkerStale", {series("partitions_owned", SCRAPED): Gauge(8, 0, 1)}, why="has no partitions"),
     Case(
@@ -222,7 +227,7 @@ WORKERS = [
         {series("source_lag_messages", SCRAPED, topic="llm.requests", partition="0"): Gauge(3, 1040, 960)},
         {"topic": "llm.requests"},
         steps=(60, 38, 100),
-        summary="Workers are 1.04k messages behind on llm.requests, and fall further back",
+        summary="Workers are 1040 messages behind on llm.requests, and fall further back",
     ),
     *counted("BurstwatchProcessorErrors", series("processor_errors_total", SCRAPED, error="E"), {"error": "E"}),
     Case(
@@ -247,7 +252,7 @@ TELEMETRY = [
         "BurstwatchAgentClockAhead",
         {series("agent_clock_ahead_seconds", {"agent": "a1"}): Gauge(0, 2.05, 1.95)},
         {"agent": "a1"},
-        summary="The clock of agent a1 is 2.05s ahead",
+        summary="The clock of agent a1 is 2 s ahead",
     ),
     Case(
         "BurstwatchAgentSilent",
@@ -295,7 +300,7 @@ BUDGETS = [
         {"service": "other-3"},
         steps=(60, 80, 120),
         why="of services",
-        summary='1 requests/s of other-3 are told apart only as "other"',
+        summary='Requests of other-3 told apart only as "other": 600 in 10 min',
     ),
     Case(
         "BurstwatchCardinalityBudget",
@@ -342,6 +347,15 @@ SILENCES = [
         900,
         {f"{BURN}{window}": [(f'{BURN}{window}{{service="chat"}}', 0)] for window in ("6h", "3d")},
     ),
+    Silence(
+        PAGE,
+        "of an episode of ten minutes, which is paged, nor after it",
+        {EPISODE: Gauge(0, 1, 0), **traffic(60, 0.9, 0)},
+        steps=10,
+        step_s=60,
+        calm=(120, 240),
+    ),
+    Silence(TICKET, "of a service known for five hours", traffic(300, 0.5, 0), 60, 300),
     Silence("LLMFailureBudgetBurnsFast", "where nothing ends", traffic(60, 1, 1, rate=0), 100, 60, {f"{BURN}5m": []}),
     Silence(
         "LLMKVCacheNearlyFull",
@@ -399,7 +413,23 @@ SILENCES = [
     ),
     Silence(
         "BurstwatchWorkerStale",
-        "that has just started and has read nothing yet",
-        {series("partitions_owned", SCRAPED): always(8)},
+        "that has just started, with 0 messages and no partition in its first half minute",
+        {
+            series("messages_total", SCRAPED, topic="llm.requests"): Counter(75, 0, 0),
+            series("partitions_owned", SCRAPED): Gauge(8, 0, 0),
+        },
+        steps=3,
+        calm=(0, 40),
+        may_wait=True,
+    ),
+    Silence(
+        "BurstwatchWorkerStale",
+        "whose partitions are handed out anew for half a minute",
+        {
+            series("messages_total", SCRAPED, topic="llm.requests"): Counter(75, 0, 0),
+            series("partitions_owned", SCRAPED): always(8),
+        },
+        steps=2,
+        calm=(40, 40),
     ),
 ]

@@ -65,6 +65,14 @@ class Counter:
 
 
 @dataclass(frozen=True)
+class Before:
+    """A gauge that is 1 in the prelude and 0 in all acts."""
+
+    def values(self, acts: list[tuple[str, int]]) -> list[float | None]:
+        return [float(act == "prelude") for act, steps in acts for _ in range(steps)]
+
+
+@dataclass(frozen=True)
 class Clock:
     """A timestamp that is so many seconds behind promtool's time, which starts at 0 (not below it)."""
 
@@ -76,6 +84,9 @@ class Clock:
     def values(self, acts: list[tuple[str, int]]) -> list[float | None]:
         behind = [getattr(self, act) for act, steps in acts for _ in range(steps)]
         return [max(0, at * self.step_s - late) for at, late in enumerate(behind)]
+
+
+Wave = Gauge | Counter | Clock | Before
 
 
 def always(value: float | None) -> Gauge:
@@ -102,7 +113,7 @@ class Case:
     """
 
     alert: str
-    series: Mapping[str, Gauge | Counter | Clock]
+    series: Mapping[str, Wave]
     labels: Mapping[str, str] = field(default_factory=dict)
     steps: tuple[int, int, int] = (20, 40, 100)
     prelude: int = 0
@@ -119,15 +130,18 @@ class Case:
 class Silence:
     """Series in which an alert must not even be pending, and why it might have been.
 
-    ``finds``: what expressions give at the end.
+    ``finds``: what expressions give at the end. ``calm``: how many steps of calm are before and after those of trouble.
+    ``may_wait``: it may be pending, but must not fire.
     """
 
     alert: str
     why: str
-    series: Mapping[str, Gauge | Counter | Clock]
+    series: Mapping[str, Wave]
     steps: int = 160
     step_s: int = 15
     finds: Mapping[str, list[tuple[str, float]]] = field(default_factory=dict)
+    calm: tuple[int, int] = (0, 0)
+    may_wait: bool = False
 
     @property
     def name(self) -> str:
@@ -217,11 +231,13 @@ def _acts(case: Case, middle: str) -> list[tuple[str, int]]:
 
 
 def _silence(case: Silence) -> dict:
-    end = case.step_s * (case.steps - 1)
-    found = [_ask(expr, end, samples) for expr, samples in case.finds.items()]
-    return _group(case, case.name, [("trouble", case.steps)], [_never(case, case.steps), *found])
+    before, after = case.calm
+    steps = before + case.steps + after
+    found = [_ask(expr, case.step_s * (steps - 1), samples) for expr, samples in case.finds.items()]
+    acts = [("calm", before), ("trouble", case.steps), ("calm", after)]
+    return _group(case, case.name, acts, [_never(case, steps, 'alertstate="firing"' if case.may_wait else ""), *found])
 
 
-def _never(case: Case | Silence, steps: int) -> dict:
+def _never(case: Case | Silence, steps: int, state: str = "") -> dict:
     close = case.step_s * (steps - 1)
-    return _ask(f'count_over_time(ALERTS{{alertname="{case.alert}"}}[{close + 3600}s])', close, [])
+    return _ask(f'count_over_time(ALERTS{{alertname="{case.alert}",{state}}}[{close + 3600}s])', close, [])
