@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -27,7 +28,14 @@ HISTORY_MOST = 20_000  # messages a partition
 
 
 def require_broker(bootstrap_servers: str, timeout_ms: int = 5000) -> None:
-    """Return if a Kafka broker answers. Raises ``OperatorError`` naming the address if none does."""
+    """Return if a Kafka broker answers. Raises ``OperatorError`` naming the address if none does, or if it is none."""
+    for address in bootstrap_servers.split(","):
+        port = re.fullmatch(r"(?:\[[^]\s]+\]|[^:/\s]+):([0-9]{1,5})", address.strip())
+        if not port or not 0 < int(port[1]) < 65536:
+            raise OperatorError(
+                f"{address.strip() or 'nothing'} is no address of a Kafka broker; HOST:PORT is wanted, such as "
+                "127.0.0.1:9092 (several separated by commas)"
+            )
     try:
         open_consumer(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=timeout_ms).close()
     except (KafkaError, OSError, ValueError) as error:

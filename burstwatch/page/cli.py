@@ -6,6 +6,7 @@ import logging
 import time
 
 from burstwatch.page.feed import HISTORY_S_MAX, Feed
+from burstwatch.page.guard import host_name
 from burstwatch.page.live import LiveFeed
 from burstwatch.page.server import PageConfig, PageServer
 from burstwatch.tail import HISTORY_MOST, History, TopicFollower, require_broker
@@ -46,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--allow-host",
         action="append",
-        type=str.lower,
+        type=_allowed_host,
         default=[],
         metavar="NAME",
         help="answer to this name and loopback's only, repeatable; for a page beyond loopback (default: any name)",
@@ -62,11 +63,20 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _allowed_host(text: str) -> str:
+    try:
+        return host_name(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no host name: give it as in the address bar, without http:// and port"
+        ) from None
+
+
 def main(argv: list[str]) -> int:
     """Serve until a signal comes. Returns 0; raises ``OperatorError`` if no broker answers or the port is taken."""
     args = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    logging.getLogger("kafka").setLevel(logging.ERROR)  # it says every second that Kafka is away; the page says so once
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it says every second that Kafka is away; we say it once
     require_broker(args.kafka)
     return asyncio.run(_serve(args))
 

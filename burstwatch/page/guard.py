@@ -5,6 +5,7 @@ operator visits could still reach loopback through a name of its own (DNS rebind
 therefore refused.
 """
 
+import re
 from collections.abc import Collection
 from ipaddress import ip_address
 
@@ -19,6 +20,22 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+
+# As names in networks go, underscores among them: Compose and Kubernetes make such.
+_NAME = re.compile(r"(?!.{254})[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*")
+
+
+def host_name(text: str) -> str:
+    """Return a host's name or address in lower case. Raises ``ValueError`` for what no ``Host`` header could say.
+
+    >>> host_name("Watch.example")
+    'watch.example'
+    """
+    name = text.lower()
+    if not _NAME.fullmatch(name):
+        ip_address(name)  # an IPv6 address has no such letters
+    return name
 
 
 def is_loopback(host: str) -> bool:

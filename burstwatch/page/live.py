@@ -1,6 +1,7 @@
 """The feed as it grows: from a reader's thread into the server's loop, and to whoever waits for news."""
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import orjson
 
 from burstwatch.page.feed import Feed, note_all
+
+log = logging.getLogger(__name__)
 
 _SLICE = 200  # messages taken without letting the loop do anything else; a few ms
 
@@ -54,6 +57,10 @@ class LiveFeed:
 
     def _tell(self, told: str) -> None:
         if told != self._status["kafka"]:
+            if told == "away":
+                log.warning("Kafka at %s does not answer; trying again until it does", self._address)
+            elif self._status["kafka"] == "away":
+                log.info("Kafka at %s answers again", self._address)
             self._status |= {"kafka": told, "since": self._now_ms()}
             self._wake()
 

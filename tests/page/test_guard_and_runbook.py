@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from burstwatch.page.guard import HEADERS, is_loopback, is_own_host
+from burstwatch.page.guard import HEADERS, host_name, is_loopback, is_own_host
 from burstwatch.page.runbook import read_runbook, runbook_page
 
 
@@ -30,6 +30,21 @@ def test_loopback_answers_to_its_own_names(header):
 )
 def test_loopback_does_not_answer_to_names_others_gave_it(header):
     assert not is_own_host(header, "127.0.0.1")
+
+
+@pytest.mark.parametrize("name", ["watch.example", "Watch.Example", "page_1", "10.0.0.7", "2001:db8::1", "a" * 63])
+def test_a_name_that_is_allowed_is_answered(name):
+    header = f"[{name}]:8321" if ":" in name else f"{name}:8321"
+    assert is_own_host(header, "0.0.0.0", (host_name(name),))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["http://x", "x:8321", "", " x", "x y", "a..b", ".", "-x", "x/", "*", "[::1]", "a" * 64, "é.example", "a." * 130],
+)
+def test_what_no_request_could_name_is_no_host_name(name):
+    with pytest.raises(ValueError, match="address"):
+        host_name(name)
 
 
 def test_beyond_loopback_any_name_may_be_its_own():

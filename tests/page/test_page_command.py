@@ -1,6 +1,8 @@
 """`burstwatch page` as a command: what it prints, refuses and leaves behind."""
 
 import json
+import subprocess
+import sys
 import urllib.request
 from functools import partial
 
@@ -50,6 +52,11 @@ def test_it_serves_what_the_topics_hold_and_ends_at_once_when_told(tmp_path):
         (["--kafka", "k:1", "--history-s", "5"], "must be 60 to"),
         (["--kafka", "k:1", "--port", "70000"], "must be 0 to 65535"),
         ([], "--kafka"),
+        (["--kafka", "k:1", "--allow-host", "http://x"], "'http://x' is no host name: give it as in the address bar"),
+        (["--kafka", "foo:bar"], "foo:bar is no address of a Kafka broker; HOST:PORT is wanted"),
+        (["--kafka", "k1:9092,k2"], "k2 is no address"),
+        (["--kafka", "k1:99999"], "k1:99999 is no address"),
+        (["--kafka", ""], "nothing is no address"),
     ],
 )
 def test_what_the_operator_must_mend_is_said_in_a_line(args, part):
@@ -66,6 +73,28 @@ def test_no_broker_is_said_in_a_line_before_anything_is_served(monkeypatch, caps
     assert told.out == ""
     (line,) = told.err.splitlines()
     assert "no Kafka broker answers at 127.0.0.1:1" in line
+
+
+def test_the_log_has_a_line_when_kafka_is_lost_and_one_when_it_is_back(tmp_path):
+    command = [sys.executable, "-m", "burstwatch", "page", "--port", "0", "--kafka"]
+    with embedded_broker(tmp_path / "data") as broker, (tmp_path / "log").open("wb") as told:
+        page = subprocess.Popen([*command, broker.bootstrap_servers], stdout=subprocess.PIPE, stderr=told, text=True)
+        try:
+            health = json.loads(page.stdout.readline())["url"] + "/healthz"
+            wait_for(lambda: read(health)["kafka"] == "live", "the page to be live")
+            broker.kill()
+            wait_for(lambda: read(health)["kafka"] == "away", "Kafka to be missed", within_s=40)
+            again = broker.restart()
+            wait_for(lambda: read(health)["kafka"] == "live", "Kafka to be heard again", within_s=40)
+            again.stop()
+        finally:
+            page.terminate()
+            page.communicate(timeout=15)
+    lines = (tmp_path / "log").read_text().splitlines()
+    lost, back = (f"Kafka at {broker.bootstrap_servers} {what}" for what in ("does not answer", "answers again"))
+    assert sum(lost in line for line in lines) in {1, 2}  # the second when it is stopped for good
+    assert [back in line for line in lines].count(True) == 1
+    assert len(lines) <= 4, lines
 
 
 def test_help_teaches_by_example():

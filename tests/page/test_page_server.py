@@ -75,6 +75,20 @@ def served(scenario, **config):
     asyncio.run(asyncio.wait_for(run(), 60))
 
 
+def test_kafka_lost_and_back_is_a_line_each(caplog):
+    async def scenario(page):
+        for answers, caught_up in [(True, False), (True, True), *[(False, True)] * 3, (True, False), (True, True)]:
+            page.live.kafka(answers, caught_up)
+        await asyncio.sleep(0.05)
+
+    caplog.set_level("INFO", logger="burstwatch.page.live")
+    served(scenario)
+    assert caplog.messages == [
+        "Kafka at k1:9092 does not answer; trying again until it does",
+        "Kafka at k1:9092 answers again",
+    ]
+
+
 def test_a_reader_gets_everything_at_first_and_then_what_changed():
     async def scenario(page):
         await page.note(row("chat", END), burst("chat", END))
