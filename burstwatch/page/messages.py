@@ -34,6 +34,7 @@ _ENGINE_NUMBERS = (
     "kv_cache_usage_ratio", "running", "waiting", "kv_exhaustion_lower_s", "kv_exhaustion_estimate_s",
 )  # fmt: skip
 _EPISODE_NUMBERS = ("baseline_rate", "peak_rate", "peak_z", "peak_ratio", "kv_usage_peak", "exhaustion_s")
+_US = 1_000_000
 
 Point = tuple[int | float | None, ...]
 
@@ -94,8 +95,25 @@ def episode_entry(message: Mapping[str, Any]) -> dict[str, Any] | None:
         "end": _time(message["end"]) if state == "end" else None,
         "superseded": False,
         **{name: _number(message.get(name)) for name in _EPISODE_NUMBERS},
+        **_told(message),
         "words": _printable(episode_size(dict(message))),
     }
+
+
+def _told(message: Mapping[str, Any]) -> dict[str, int | float | None]:
+    """Return the rate (req/s) a burst's words tell, and over how long (s) it was: None of other kinds.
+
+    What rose since the onset is told where the last 10 s are mostly of before, as ``wording`` has it.
+    """
+    if message["kind"] != "burst":
+        return {"told_rate": None, "told_s": None}
+    peak, baseline = _number(message.get("peak_rate")) or 0, _number(message.get("baseline_rate")) or 0
+    arrivals = _number(message.get("arrivals")) or 0
+    at_onset = message["state"] == "onset"
+    rose_s = (_time(message["detected" if at_onset else "end"]) - _time(message["onset"])) / _US
+    if rose_s <= 0 or not arrivals or (not at_onset and peak > baseline):
+        return {"told_rate": peak, "told_s": RATE_WINDOW_S}
+    return {"told_rate": arrivals / rose_s, "told_s": rose_s}
 
 
 def _window(stats: Mapping[str, Any]) -> dict[str, Any]:

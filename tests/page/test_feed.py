@@ -256,6 +256,25 @@ def test_words_are_the_terminals_and_never_more_than_printable():
     assert len(words["failure"]) == 300
 
 
+@pytest.mark.parametrize(
+    ("message", "over_s"),
+    [
+        (burst("chat", END), 2),
+        (burst("chat", END, arrivals=None), 10),  # told without its requests
+        (burst("chat", END, detected=END), 10),
+        (burst("chat", END, END + 30 * US), 10),
+        (burst("chat", END, END + 30 * US, peak_rate=1.0), 30),
+    ],
+)
+def test_the_rate_told_of_a_burst_is_the_one_in_its_words(message, over_s):
+    feed = Feed(HISTORY_S)
+    feed.note(message)
+    (told,) = feed.snapshot()["episodes"]
+    assert f"{message['baseline_rate']:.1f}/s" in told["words"]
+    assert f" = {told['told_rate'] / 2.0:.1f}x, " in told["words"]
+    assert told["told_s"] == over_s
+
+
 def test_a_row_told_again_with_other_numbers_is_the_one_that_counts_and_only_that_is_news():
     feed = Feed(HISTORY_S)
     note_all(feed, [row("code", END), row("chat", END - 10 * US), row("chat", END)])

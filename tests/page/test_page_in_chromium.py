@@ -110,11 +110,11 @@ def test_an_episode_is_in_the_headline_the_table_the_list_and_said_aloud(stage, 
     stage.put(burst("chat", END - 5 * US), pressure("chat", END - 2 * US), failure("chat", END - US))
     wait_text(page, "#verdict", "Burst, memory pressure, failures")
     page.wait_for_selector(".pill.failure")
-    assert text(page, "#verdict-detail").startswith(
-        "chat since 22:13:15, 14 Nov 2023 · 2.0 req/s, expected 2.0 · KV cache 97.0 %"
-    )
+    assert text(page, "#verdict-detail") == (
+        "chat since 22:13:15, 14 Nov 2023 · 150.0 req/s over 2.0 s, expected 2.0 · KV cache 97.0 %, peak of 10 s"
+    )  # the failures are newer than the row
     assert cells(page, "chat")[1] == ["burst", "pressure", "failing"]
-    assert "20 of 60 failed, peak 40.0%, most overloaded, in a burst" in text(page, "#episode-list")
+    assert "20 of 60 failed (33%), worst minute 40%, most overloaded, in a burst" in text(page, "#episode-list")
     assert "going on" in text(page, "#episode-list")
     wait_text(page, "#announce", "began in chat")
     assert page.title() == "Burst, memory pressure, failures – Burstwatch"

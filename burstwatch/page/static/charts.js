@@ -3,7 +3,7 @@
 import uPlot from "./vendor/uPlot.esm.js";
 import { el, setText } from "./dom.js";
 import { shading } from "./shading.js";
-import { columns, episodesOf, isOpen, peakRate } from "./state.js";
+import { columns, episodesOf, isOpen, peakOf } from "./state.js";
 import { DASH, clock, day, hourMinute, interval, number, percent, zoneName } from "./words.js";
 
 const US = 1e6;
@@ -14,18 +14,18 @@ const HEIGHT_PX = { rate: 172, kv: 142, failures: 132 };
 const PANELS = [
   {
     key: "rate", kind: "burst", field: "rate", color: "--rate",
-    title: "Request rate", unit: "req/s", form: (v) => number(v), tick: (v) => `${v}`,
+    title: "Request rate", unit: "req/s", note: (over) => `over ${over}`, form: (v) => number(v), tick: (v) => `${v}`,
     range: (low, high) => [0, Math.max(1, 1.18 * high)],
   },
   {
     key: "kv", kind: "pressure", field: "kv_usage_peak", color: "--kv",
-    title: "KV cache in use", unit: "", form: percent, tick: (v) => `${Math.round(100 * v)} %`,
+    title: "KV cache in use", unit: "", note: () => "fullest engine, peak of 10 s", form: percent, tick: (v) => `${Math.round(100 * v)} %`,
     range: () => [0, 1.3], // room for the words above a full cache
     splits: [0, 0.25, 0.5, 0.75, 1],
   },
   {
     key: "failures", kind: "failure", field: "failure_ratio", color: "--failure",
-    title: "Failure ratio", unit: "", form: percent, tick: (v) => `${Math.round(1000 * v) / 10} %`,
+    title: "Failure ratio", unit: "", note: (over, bounds) => `over ${over}, so it lags${bounds}`, form: percent, tick: (v) => `${Math.round(1000 * v) / 10} %`,
     // The upper bound of a handful of requests would flatten everything else.
     range: (low, high, bound) => [0, Math.min(1.05, Math.max(0.05, 1.25 * high, Math.min(1.05 * bound, 2 * high + 0.05)))],
     lower: "failure_ratio_lower", upper: "failure_ratio_upper",
@@ -194,7 +194,7 @@ export class Charts {
     for (const { panel, box, value, note } of this.plots) {
       const at = this.index ?? newestKnown(data.values[panel.field]);
       setText(value, this.reading(panel, at));
-      setText(note, panel.key === "kv" ? "fullest engine, peak of 10 s" : `over ${windows[panel.key]}${panel.lower && services.length === 1 ? ", with 95 % bounds" : ""}`);
+      setText(note, panel.note(windows[panel.key], panel.lower && services.length === 1 ? ", with 95 % bounds" : ""));
       box.setAttribute("aria-label", summary(panel, data, services, span, this.view.shades[panel.key]));
     }
   }
@@ -236,10 +236,8 @@ function newestKnown(lists) {
 
 function label(state, episode, services) {
   const who = services.length > 1 ? `${episode.service}: ` : "";
-  // At its onset the last 10 s are mostly of before: less than is expected says nothing of a burst.
-  const peak = episode.kind === "burst" && episode.baseline_rate ? peakRate(state, episode) / episode.baseline_rate : 0;
-  const times = peak > 1 ? ` ${number(peak, 1)}×` : "";
-  return `${who}${episode.kind === "failure" ? "failures" : episode.kind}${times}`;
+  const times = episode.kind === "burst" ? peakOf(state, episode).times : null;
+  return `${who}${episode.kind === "failure" ? "failures" : episode.kind}${times === null ? "" : ` ${number(times, 1)}×`}`;
 }
 
 /** A chart in words, for those who do not see it. */

@@ -3,6 +3,8 @@
 const US = 1e6;
 const EPISODES_MAX = 200;
 const SILENT_S = 60; // rows come every 10 s
+const HOLE_US = 25 * US; // rows are missing
+const IDLE_S = 30;
 
 export const ALL = "";
 export const LINES_MAX = 8; // more lines than colours tell nothing apart
@@ -63,10 +65,10 @@ export function drawn(state, chosen) {
 
 export const value = (point, fields, name) => point?.[fields.get(name)] ?? null;
 
-/** Episodes of the chosen services, the newest first. */
+/** Episodes of the chosen services, by when they began, the newest first. */
 export function episodesOf(state, chosen) {
   const wanted = [...state.episodes.values()].filter((e) => chosen === ALL || e.service === chosen);
-  return wanted.sort((a, b) => (b.end ?? b.detected) - (a.end ?? a.detected) || b.onset - a.onset || (a.id < b.id ? 1 : -1));
+  return wanted.sort((a, b) => b.onset - a.onset || (a.id < b.id ? 1 : -1));
 }
 
 export const isOpen = (episode) => episode.end === null && !episode.superseded;
@@ -78,15 +80,30 @@ export function openKinds(state, service) {
   return ["burst", "pressure", "failure"].filter((kind) => kinds.has(kind));
 }
 
-/** The greatest rate of a burst so far: what was told at its onset is old while it lasts, so the rows count, too. */
-export function peakRate(state, burst) {
-  let peak = burst.peak_rate ?? 0;
-  if (!isOpen(burst)) return peak;
-  const service = state.services.get(burst.service);
+/**
+ * The greatest rate (req/s) of a burst so far, and times what is expected it is (null if that is not known, or it is not
+ * more); `told` if the episode's words say it. While a burst lasts they are those of its onset, so the rows count, too.
+ */
+export function peakOf(state, burst) {
+  let rate = burst.told_rate ?? 0;
+  const service = isOpen(burst) ? state.services.get(burst.service) : undefined;
   for (const point of service ? points(service) : []) {
-    if (point[0] > burst.onset) peak = Math.max(peak, value(point, state.fields, "rate") ?? 0);
+    if (point[0] > burst.onset) rate = Math.max(rate, value(point, state.fields, "rate") ?? 0);
   }
-  return peak;
+  const times = burst.baseline_rate ? rate / burst.baseline_rate : null;
+  return { rate, times: times > 1 ? times : null, told: rate === burst.told_rate };
+}
+
+/** Since when (us) a service's rows, the newest among them, have had no requests; null if that is under `IDLE_S`. */
+export function idleSince(state, name) {
+  const service = state.services.get(name);
+  if (!service) return null;
+  const own = points(service);
+  let first = own.length;
+  while (first > 0 && value(own[first - 1], state.fields, "rate") === 0 && !(own[first]?.[0] - own[first - 1][0] > HOLE_US)) first -= 1;
+  if (first === own.length) return null;
+  const since = own[first][0] - service.now.drawn.rate_s * US;
+  return own.at(-1)[0] - since >= IDLE_S * US ? since : null;
 }
 
 /** The latest event time (us) anything is known of, null if nothing is. */
@@ -144,7 +161,7 @@ function withHoles(times) {
   const out = [];
   for (const end of times) {
     const last = out.at(-1);
-    if (last !== undefined && end - last > 25 * US) out.push(last + 1);
+    if (last !== undefined && end - last > HOLE_US) out.push(last + 1);
     out.push(end);
   }
   return out;

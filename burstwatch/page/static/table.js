@@ -1,8 +1,8 @@
 // The table of services: one row each, for the window chosen. Rows and cells stay, only what changed is written.
 
 import { el, setText, show } from "./dom.js";
-import { ALL, names, openKinds } from "./state.js";
-import { clock, interval, length, number, percent, seconds } from "./words.js";
+import { ALL, idleSince, names, openKinds } from "./state.js";
+import { clock, hourMinute, interval, length, number, percent, seconds } from "./words.js";
 
 export const STATE_WORDS = { burst: "burst", failure: "failing", pressure: "pressure" };
 
@@ -91,12 +91,14 @@ function fillRow(row, state, name, key, chosen, old) {
     setText(cell.main, COLUMNS[i].main(window));
     setText(cell.sub, COLUMNS[i].sub?.(window) ?? "");
   });
-  const kinds = openKinds(state, name);
-  const shown = `${kinds.join()} ${old}`;
+  const pills = openKinds(state, name).map((kind) => [STATE_WORDS[kind], kind]);
+  if (!pills.length) pills.push(restOf(idleSince(state, name)));
+  const shown = `${pills.join()} ${old}`;
   if (row.shown !== shown) {
     row.shown = shown;
-    row.kinds.replaceChildren(...(kinds.length ? kinds : ["calm"]).map((kind) => pillOf(STATE_WORDS[kind] ?? kind, kind, old)));
+    row.kinds.replaceChildren(...pills.map(([words, kind]) => pillOf(words, kind, old)));
   }
 }
 
+const restOf = (idleUs) => (idleUs === null ? ["calm", "calm"] : [`no requests since ${hourMinute(idleUs / 1000)}`, "idle"]);
 const pillOf = (words, kind, old) => el("span", { className: `pill ${old ? "old" : kind}` }, old ? `last: ${words}` : words);
