@@ -1,4 +1,4 @@
-"""What stays empty in a run of minutes on a machine without a GPU, each with its reason. The list is exact."""
+"""What stays empty in a run of minutes on a machine without a GPU, each with its reason. The list is exact, but for two."""
 
 _GPU = "no GPU here, and so no agent that reads one"
 _HOUR = "a run of minutes has no hour ago to compare with"
@@ -14,6 +14,13 @@ WITHOUT_DATA = {
     **{f"overview/Last 5 minutes over those an hour ago/{query}": _HOUR for query in "ABCDEF"},
     "pipeline/Faults/A": _FAULT,
     "pipeline/Requests told apart only as other/A": "one service of two models is far below every budget",
+}
+
+_CORRELATED = "bounds exist only where neighbouring seconds do not resemble each other: chance, in a bursty run"
+# What may have data or not.
+SOMETIMES = {
+    "bursts/Index of dispersion by scale/B": _CORRELATED,
+    "bursts/Index of dispersion by scale/C": _CORRELATED,
 }
 
 # What fires: bursts that fill the cache and make requests fail, and one message that nobody can read.
