@@ -59,9 +59,11 @@ def test_pressure_and_failures_are_not_told_by_a_row_that_is_older(stage, look):
     page = opened(look)
     stage.put(pressure("chat", END + US), failure("chat", END + 2 * US))
     wait_text(page, "#verdict", "Memory pressure, failures")
-    assert text(page, "#verdict-detail") == "chat since 22:13:21, 14 Nov 2023 · KV cache 97.0 %"
+    assert text(page, "#verdict-detail") == "chat since 22:13:21, 14 Nov 2023 · KV cache 97.0\u00a0%"
     stage.put(row("chat", END + 10 * US, memory=memory(0.99)))
-    wait_text(page, "#verdict-detail", "14 Nov 2023 · KV cache 99.0 %, peak of 10 s · 7.0 % failing over 1 min")
+    wait_text(
+        page, "#verdict-detail", "14 Nov 2023 · KV cache 99.0\u00a0%, peak of 10 s · 7.0\u00a0% failing over 1 min"
+    )
 
 
 def test_chart_and_list_say_the_same_of_how_great_a_burst_is(stage, look):

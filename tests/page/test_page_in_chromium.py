@@ -111,7 +111,7 @@ def test_an_episode_is_in_the_headline_the_table_the_list_and_said_aloud(stage, 
     wait_text(page, "#verdict", "Burst, memory pressure, failures")
     page.wait_for_selector(".pill.failure")
     assert text(page, "#verdict-detail") == (
-        "chat since 22:13:15, 14 Nov 2023 · 150.0 req/s over 2.0 s, expected 2.0 · KV cache 97.0 %, peak of 10 s"
+        "chat since 22:13:15, 14 Nov 2023 · 150.0 req/s over 2.0 s, expected 2.0 · KV cache 97.0\u00a0%, peak of 10 s"
     )  # the failures are newer than the row
     assert cells(page, "chat")[1] == ["burst", "pressure", "failing"]
     assert "20 of 60 failed (33%), worst minute 40%, most overloaded, in a burst" in text(page, "#episode-list")

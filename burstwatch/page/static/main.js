@@ -68,7 +68,7 @@ function drawLead() {
   const node = byId("verdict");
   setText(node, title);
   node.dataset.tone = tone;
-  setText(byId("verdict-detail"), detail);
+  setText(byId("verdict-detail"), detail.replaceAll(" %", "\u00a0%")); // no line begins with a lone %
   document.title = tone === "calm" || tone === "wait" ? "Burstwatch" : `${title} – Burstwatch`;
   const select = byId("service");
   const options = [ALL, ...names(state)];
