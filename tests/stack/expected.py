@@ -1,4 +1,4 @@
-"""What stays empty in a run of minutes on a machine without a GPU, each with its reason. The list is exact, but for two."""
+"""What stays empty in a run of minutes on a machine without a GPU, each with its reason. Exact, but for two."""
 
 _GPU = "no GPU here, and so no agent that reads one"
 _HOUR = "a run of minutes has no hour ago to compare with"
