@@ -102,9 +102,9 @@ def _failure_size(episode: dict[str, Any]) -> str:
     failures, completions = episode.get("failures") or 0, episode.get("completions") or 0
     ratio = failures / completions if completions else None
     share = "" if ratio is None else f" ({_share(ratio)})"
-    peak = episode.get("peak_ratio")
+    peak = episode.get("peak_ratio") or 0.0
     # A minute that began long before the episode may be better than the episode as a whole: no worst of anything.
-    worse = peak is not None and peak > (ratio or 0.0) and (ratio is None or _share(peak) != _share(ratio))
+    worse = peak > (ratio or 0.0) and (ratio is None or _share(peak) != _share(ratio))
     worst = f", worst minute {_share(peak)}" if worse else ""
     return f"{failures} of {completions} failed{share}{worst}{most}, {where}"
 
