@@ -21,10 +21,5 @@ def counted(counter: str, window: str, by: str) -> str:
     ``increase`` knows nothing of the time before a series' first sample: a single dead letter would never be told.
     So a series that was not there ``window`` ago counts in full.
     """
-    return f"sum by ({by}) ({rising(counter, window)})"
-
-
-def rising(counter: str, window: str) -> str:
-    """Return the same for each series, without those that did not rise."""
     name = f"burstwatch_{counter}"
-    return f"increase({name}[{window}]) > 0 or ({name} unless {name} offset {window})"
+    return f"sum by ({by}) (increase({name}[{window}]) > 0 or ({name} unless {name} offset {window}))"
