@@ -16,10 +16,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "analyze": ("burstwatch.analyze.cli:main", "the live analysis over a trace file, offline"),
     "page": ("burstwatch.page.cli:main", "the live page: rate, bursts, memory and failures in a browser"),
     "windows": ("burstwatch.windows.cli:main", "what the workers say, as a live table or JSON lines"),
-    "trace": ("streams.capture.trace_cli:main", "trace export: segments -> CSV in the BurstGPT schema"),
+    "trace": ("burstwatch.verbs:trace_main", "trace files: export, verify, info, convert, analyze"),
     "engine": ("workload.engine.cli:main", "a simulated OpenAI-compatible engine with a bounded KV cache"),
     "replay": ("workload.replay.cli:main", "send a trace to an OpenAI-compatible server, on schedule"),
-    "workload": ("workload.cli:main", "workload generate: write the built-in workload as a trace file"),
+    "workload": ("burstwatch.verbs:workload_main", "the benchmark suite: fit, generate, bench"),
     "broker": ("burstwatch.broker.cli:main", "a single-node Kafka-protocol broker for one machine"),
     "dashboards": ("burstwatch.annotate.front:main", "boards and rules as code: push, annotate, rules, generate"),
 }

@@ -207,7 +207,7 @@ def main(argv: list[str]) -> int:
     finally:
         run.stop_all()
     console.print(total_line(run.numbers), highlight=False, soft_wrap=True)
-    _call("streams.capture.trace_cli:main", plan.export_args(options, places))
+    _call("burstwatch.verbs:trace_main", plan.export_args(options, places))
     if run.failure:
         raise OperatorError(run.failure)
     return 0
@@ -224,7 +224,7 @@ def _show(run: Run, options: UpOptions, places: Places, console: Console) -> Non
 
 def _write_workload(options: UpOptions, places: Places) -> None:
     with (places.state / "workload.json").open("w") as facts_file, redirect_stderr(facts_file):
-        _call("workload.cli:main", plan.generate_args(options, places))
+        _call("burstwatch.verbs:workload_main", plan.generate_args(options, places))
 
 
 def _call(target: str, args: list[str]) -> None:

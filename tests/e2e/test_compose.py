@@ -14,8 +14,8 @@ import burstwatch.page.cli
 import collector.cli
 import streams.capture.cli
 import streams.cli
-import workload.cli
 import workload.engine.cli
+import workload.generate.cli
 import workload.replay.cli
 from collector.config import ProxyConfig, VllmConfig, parse_config
 from dashboards.links import GRAFANA_URL, RUNBOOK_URL
@@ -33,7 +33,7 @@ PARSE = {
     "capture": lambda argv: streams.capture.cli._parser().parse_args(argv),
     "page": lambda argv: burstwatch.page.cli.build_parser().parse_args(argv),
     "engine": lambda argv: workload.engine.cli.build_parser().parse_args(argv),
-    "workload": lambda argv: workload.cli.build_parser().parse_args(argv),
+    "workload": lambda argv: workload.generate.cli.build_parser().parse_args(argv[1:]),
     "replay": lambda argv: workload.replay.cli.build_parser().parse_args(argv),
 }
 

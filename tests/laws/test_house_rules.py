@@ -27,6 +27,8 @@ DOORS = {
         "workload/engine/metrics.py",
         "burstwatch/up/numbers.py",
     ),
+    "polars": ("workload/trace/", "workload/formats/parquet.py", "streams/capture/parquet.py"),
+    "matplotlib": ("workload/report/plots.py",),
     "grafana_client": ("dashboards/grafana/client.py",),
     "markdown_it": ("burstwatch/page/runbook.py",),
     "niquests": ("dashboards/grafana/client.py",),  # the HTTP library under grafana_client, which lets its errors out

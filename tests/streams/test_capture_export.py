@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burstwatch.cli import main as burstwatch
+from burstwatch.verbs import trace_main as trace
 from collector.schema.errors import OperatorError
 from collector.schema.events import API_LOG, CONVERSATION_LOG, Completion, Kind
 from collector.schema.trace_rows import BURSTGPT_6, BURSTGPT_8, TraceRow, read_rows
 from streams.capture.export import Wanted, export, list_segments
+from streams.capture.export_cli import parse_origin
 from streams.capture.files import DiskFolder, lock_folder
 from streams.capture.rows import Only
-from streams.capture.trace_cli import main as trace
-from streams.capture.trace_cli import parse_origin
 from streams.capture.writer import Rotation, SegmentWriter
 from tests.support.events import completion, events
 from tests.support.fake_log import heartbeat, message

@@ -38,16 +38,13 @@ A failed request has Response tokens 0, as in the published files; an unknown va
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="burstwatch trace", description="Trace files from captured segments.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verb = verbs.add_parser(
-        "export",
-        help="segments -> CSV in the BurstGPT schema, sidecar and manifest",
+    parser = argparse.ArgumentParser(
+        prog="burstwatch trace export",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = verb.add_argument
+    add = parser.add_argument
     add("folder", type=Path, metavar="DIR", help="the --out folder of `burstwatch capture`")
     add("--out", type=Path, required=True, metavar="FILE.csv", help="the CSV to write; replaced if it exists")
     add(

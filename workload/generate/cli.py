@@ -1,4 +1,4 @@
-"""`burstwatch workload`: writes the built-in workload as a trace file."""
+"""`burstwatch workload generate`: writes the built-in workload as a trace file."""
 
 import argparse
 import csv
@@ -16,7 +16,7 @@ from workload import builtin
 from workload.arguments import above_zero
 
 DESCRIPTION = """\
-Workloads as files. `generate` writes the built-in workload: a trace drawn from BurstGPT's published statistics
+Writes the built-in workload: a trace drawn from BurstGPT's published statistics
 (workload/builtin.py names the source of every number), with API bursts of 5-10 times the base rate for 8-20 s
 about once a minute. Sized for `burstwatch engine`'s defaults: base load is fine, bursts fill its KV cache.
 """
@@ -35,25 +35,17 @@ The same seed, duration and rate give the same file. One JSON line with counts g
 def build_parser() -> argparse.ArgumentParser:
     """Return the command's options."""
     parser = argparse.ArgumentParser(
-        prog="burstwatch workload",
+        prog="burstwatch workload generate",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verb = verbs.add_parser(
-        "generate",
-        help="write the built-in workload as a trace file",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    verb.add_argument("--out", required=True, metavar="FILE", help="file to write, - for stdout")
-    verb.add_argument("--seed", type=int, default=1, help="0 or more (default: %(default)s)")
-    verb.add_argument(
+    parser.add_argument("--out", required=True, metavar="FILE", help="file to write, - for stdout")
+    parser.add_argument("--seed", type=int, default=1, help="0 or more (default: %(default)s)")
+    parser.add_argument(
         "--duration-s", type=above_zero, default=600.0, help="length of the trace, seconds (default: %(default)s)"
     )
-    verb.add_argument(
+    parser.add_argument(
         "--rate",
         type=above_zero,
         default=builtin.RATE_PER_S,

@@ -1,0 +1,1 @@
+"""What a workload model is, and its file."""

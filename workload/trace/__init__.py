@@ -1,0 +1,1 @@
+"""A trace in memory, as columns: what everything that reads whole traces works on."""
