@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 from rich.console import Console
 from rich.progress import Progress
 
@@ -48,7 +49,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("file", type=Path, metavar="FILE", help="the trace")
     add("--service", default="trace", metavar="NAME", help="name of the service in the results")
-    add("--origin", metavar="TIME", help="what the file's second 0 becomes, ISO 8601 (default: 2023-11-01T00:00:00Z)")
+    add(
+        "--origin",
+        metavar="TIME",
+        help="what the file's second 0 becomes, ISO 8601 (default: what the manifest "
+        "beside FILE says, else 2023-11-01T00:00:00Z)",
+    )
     add("--window", type=int, metavar="S", help="window the report is about (default: 1200, or the longest below)")
     add("--json", action="store_true", help="print every result as a JSON line instead of the report")
     add_analysis_options(parser)
@@ -64,7 +70,8 @@ def main(argv: list[str]) -> int:
         raise OperatorError(f"--service must be 1-128 printable ASCII characters without spaces, not {args.service!a}")
     _require_origin(args.origin)
     recording = load_recording(args.file)
-    config = TraceConfig(name="trace", service=args.service, path=args.file, speed=0.0, origin=args.origin)
+    origin = args.origin or (None if recording.absolute else _told_origin(args.file))
+    config = TraceConfig(name="trace", service=args.service, path=args.file, speed=0.0, origin=origin)
     if not args.json:  # the report needs no other rows, and they are most of the work
         settings = replace(settings, rows_every_s=window_s)
     analysis = OfflineAnalysis(recording, config, settings, now_us=time.time_ns() // 1000)
@@ -79,6 +86,17 @@ def main(argv: list[str]) -> int:
     wide = console if console.is_terminal else Console(width=160, highlight=False)
     wide.print(report(findings, _head(args.file, recording, analysis)), soft_wrap=console.is_terminal)
     return 0
+
+
+def _told_origin(trace: Path) -> str | None:
+    """Return the origin that the manifest beside an exported trace names; None without one, or for another file."""
+    try:
+        manifest = orjson.loads(trace.with_name(f"{trace.stem}.manifest.json").read_bytes())
+        told: str | None = manifest["origin"] if manifest["files"]["trace"]["name"] == trace.name else None
+        _require_origin(told)
+    except (OSError, ValueError, KeyError, TypeError, OperatorError):
+        return None  # a file of that name that is no manifest of ours: the default is as good as before
+    return told
 
 
 def _require_origin(text: str | None) -> None:

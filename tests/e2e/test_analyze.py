@@ -27,6 +27,18 @@ def test_the_report_says_how_bursty_when_and_what_happened(trace):
     assert "burst ends" in done.stdout
 
 
+def test_an_exported_trace_is_dated_as_its_manifest_says(trace, tmp_path):
+    mine = tmp_path / "mine.csv"
+    mine.write_bytes(trace.read_bytes())
+    told = {"origin": "2026-05-04T00:00:00.000000+00:00", "files": {"trace": {"name": "mine.csv"}}}
+    (tmp_path / "mine.manifest.json").write_text(json.dumps(told))
+    assert "2026-05-04 00:00:0" in run_cli("analyze", str(mine)).stdout
+    assert "2001-01-01 00:00:0" in run_cli("analyze", str(mine), "--origin", "2001-01-01T00:00:00Z").stdout
+    for not_its in ("[1", json.dumps(told).replace("mine.csv", "other.csv"), json.dumps({"origin": 5})):
+        (tmp_path / "mine.manifest.json").write_text(not_its)
+        assert "2023-11-01 00:00:0" in run_cli("analyze", str(mine)).stdout
+
+
 def test_json_lines_are_rows_and_episodes_and_count_every_request(trace):
     done = run_cli("analyze", str(trace), "--json", "--service", "chat")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
