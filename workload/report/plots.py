@@ -1,0 +1,283 @@
+"""Plots as SVG text: the only file that knows matplotlib. The same data give the same bytes.
+
+Every function takes ``name`` (unique on the page), ``title`` and ``description`` (for those who cannot see it) and
+returns what ``workload.report.svg.for_page`` makes of the drawing: page colours, a viewBox, text as text.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+from io import StringIO
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import ArrayLike
+
+from workload.report.numbers import number
+from workload.report.svg import for_page, sentinel
+from workload.report.thin import floats, thinned
+
+Style = Literal["line", "steps", "dots", "dashed", "band", "bars", "line+dots"]
+Scale = Literal["linear", "log", "time"]
+
+SIZES = {"wide": (940, 250), "half": (460, 280), "small": (300, 180)}  # pixels at full width of the page
+
+_RC: Any = {
+    "svg.fonttype": "none",  # text stays text: it can be searched, read aloud, and costs a tenth of the bytes
+    "svg.hashsalt": "burstwatch",
+    "text.parse_math": False,  # a model may be called $\\alpha$
+    "font.family": "sans-serif",
+    "font.size": 11.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": sentinel("muted"),
+    "axes.labelcolor": sentinel("muted"),
+    "axes.linewidth": 0.8,
+    "xtick.color": sentinel("muted"),
+    "ytick.color": sentinel("muted"),
+    "text.color": sentinel("text"),
+    "grid.color": sentinel("line"),
+    "grid.linewidth": 0.8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 11,
+    "legend.handlelength": 1.4,
+    "path.simplify": False,  # it drops strokes of no length, which are the dots here; thinned() has done the work
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """What is drawn of one column of numbers; absent values (None, NaN) are gaps.
+
+    Attributes:
+        x, y: equally long.
+        label: in the legend; empty for none.
+        style: ``band`` fills from ``y`` up to ``upper``; ``bars`` are ``width`` wide (in units of x).
+        colour: a name of ``svg.COLOURS``.
+    """
+
+    x: ArrayLike
+    y: ArrayLike
+    label: str = ""
+    style: Style = "line"
+    colour: str = "s0"
+    upper: ArrayLike | None = None
+    width: float = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One axis.
+
+    Attributes:
+        label: what it measures, with its unit.
+        scale: ``time``: values are seconds since the epoch.
+        low, high: bounds; None: as the data want.
+        ticks: (place, text) to write instead of numbers.
+    """
+
+    label: str = ""
+    scale: Scale = "linear"
+    low: float | None = None
+    high: float | None = None
+    ticks: Sequence[tuple[float, str]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """A plot: ``series`` over shared axes. ``marks`` are values of y to compare with: (y, what it is)."""
+
+    name: str
+    title: str
+    description: str
+    series: Sequence[Series]
+    x: Axis = field(default_factory=Axis)
+    y: Axis = field(default_factory=Axis)
+    size: str = "half"
+    marks: Sequence[tuple[float, str]] = ()
+
+
+def draw(plot: Plot) -> str:
+    """Return the plot as SVG for a page."""
+
+    def paint(axes: Axes) -> None:
+        for series in plot.series:
+            _PAINT[series.style](axes, series, plot.x.scale)
+        for at, what in plot.marks:
+            axes.axhline(at, color=sentinel("muted"), linewidth=1, linestyle=(0, (4, 3)))
+            axes.annotate(
+                what, (1, at), xycoords=("axes fraction", "data"), xytext=(-2, 3), textcoords="offset points",
+                ha="right", fontsize=10.5, color=sentinel("muted"),
+            )  # fmt: skip
+        _set_axis(axes, "x", plot.x)
+        _set_axis(axes, "y", plot.y)
+        if (labels := sum(bool(series.label) for series in plot.series)) > 1:
+            columns = min(labels, 6 if plot.size == "wide" else 3)
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=columns, borderaxespad=0, columnspacing=1.4)
+
+    return _svg(paint, plot.name, plot.title, plot.description, plot.size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatMap:
+    """A table of ratios as colours: 1 is good, 0 is bad. ``values[row][column]``; None is left empty."""
+
+    name: str
+    title: str
+    description: str
+    columns: Sequence[str]
+    rows: Sequence[str]
+    values: Sequence[Sequence[float | None]]
+    x_label: str = ""
+    y_label: str = ""
+    size: str = "half"
+
+
+def draw_heat_map(plot: HeatMap) -> str:
+    """Return the heat map as SVG for a page; each cell has its number in it."""
+
+    def paint(axes: Axes) -> None:
+        axes.grid(visible=False)
+        for y, row in enumerate(plot.values):
+            for x, value in enumerate(row):
+                if value is None:
+                    continue
+                colour, alpha = ("good", 0.30) if value >= 0.99 else ("bad", 0.12 + 0.6 * (1 - value))
+                axes.add_patch(_cell(x, y, sentinel(colour), alpha))
+                axes.text(x, y, f"{100 * value:.0f} %", ha="center", va="center")
+        axes.set_xlim(-0.5, len(plot.columns) - 0.5)
+        axes.set_ylim(-0.5, len(plot.rows) - 0.5)
+        axes.set_xticks(range(len(plot.columns)), plot.columns)
+        axes.set_yticks(range(len(plot.rows)), plot.rows)
+        axes.set_xlabel(plot.x_label)
+        axes.set_ylabel(plot.y_label)
+
+    return _svg(paint, plot.name, plot.title, plot.description, plot.size)
+
+
+def _cell(x: int, y: int, colour: str, alpha: float) -> Any:  # noqa: ANN401 - a matplotlib patch
+    from matplotlib.patches import Rectangle  # noqa: PLC0415 - needed for heat maps only
+
+    return Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, facecolor=colour, alpha=alpha, linewidth=0)
+
+
+def _svg(paint: Callable[[Axes], None], name: str, title: str, description: str, size: str) -> str:
+    width, height = SIZES[size]
+    with rc_context(_RC):
+        figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
+        figure.patch.set_alpha(0)
+        axes = figure.add_subplot()
+        axes.patch.set_alpha(0)
+        paint(axes)
+        out = StringIO()
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return for_page(out.getvalue(), name=name, title=title, description=description)
+
+
+def _x(values: ArrayLike, scale: Scale) -> Any:  # noqa: ANN401 - numbers or datetimes, as matplotlib takes them
+    """Times become days since the epoch, which is matplotlib's own unit of dates."""
+    return floats(values) / 86_400 if scale == "time" else floats(values)
+
+
+def _label(series: Series) -> str | None:
+    """Matplotlib leaves labels that begin with an underscore out of legends; a space of no width before it does not."""
+    return f"\u200b{series.label}" if series.label.startswith("_") else series.label or None
+
+
+def _paint_line(axes: Axes, series: Series, scale: Scale, **look: Any) -> None:  # noqa: ANN401 - matplotlib's own
+    x, y = thinned(series.x, series.y)
+    look = {"linewidth": 1.6, "color": sentinel(series.colour), "label": _label(series), **look}
+    axes.plot(_x(x, scale), y, **look)
+
+
+def _paint_steps(axes: Axes, series: Series, scale: Scale) -> None:
+    _paint_line(axes, series, scale, drawstyle="steps-post", linewidth=1.4)
+
+
+def _paint_dashed(axes: Axes, series: Series, scale: Scale) -> None:
+    _paint_line(axes, series, scale, linestyle=(0, (5, 3)), linewidth=1.4)
+
+
+def _paint_dots(axes: Axes, series: Series, scale: Scale) -> None:
+    """Dots as strokes of no length with round ends: one path, where markers would be an element each."""
+    x, y = thinned(series.x, series.y)
+    places, gap = _x(x, scale), np.full(len(x), np.nan)
+    xs, ys = (np.column_stack((v, v, gap)).ravel() for v in (places, y))
+    look: Any = {"linewidth": 3.4, "solid_capstyle": "round", "alpha": 0.5, "color": sentinel(series.colour)}
+    axes.plot(xs, ys, label=_label(series), **look)
+
+
+def _paint_both(axes: Axes, series: Series, scale: Scale) -> None:
+    _paint_line(axes, series, scale, marker="o", markersize=5, markeredgewidth=0)
+
+
+def _paint_band(axes: Axes, series: Series, scale: Scale) -> None:
+    if series.upper is not None:
+        axes.fill_between(
+            _x(series.x, scale), floats(series.y), floats(series.upper), color=sentinel(series.colour), alpha=0.18,
+            linewidth=0, label=_label(series),
+        )  # fmt: skip
+
+
+def _paint_bars(axes: Axes, series: Series, scale: Scale) -> None:
+    width = series.width / 86_400 if scale == "time" else series.width
+    axes.bar(
+        _x(series.x, scale), floats(series.y), width=width, color=sentinel(series.colour), alpha=0.85, linewidth=0,
+        label=_label(series),
+    )  # fmt: skip
+
+
+_PAINT: dict[str, Callable[[Axes, Series, Scale], None]] = {
+    "line": _paint_line,
+    "steps": _paint_steps,
+    "dashed": _paint_dashed,
+    "dots": _paint_dots,
+    "line+dots": _paint_both,
+    "band": _paint_band,
+    "bars": _paint_bars,
+}
+
+
+def _set_axis(axes: Axes, which: Literal["x", "y"], axis: Axis) -> None:
+    mine = axes.xaxis if which == "x" else axes.yaxis
+    set_limits = axes.set_xlim if which == "x" else axes.set_ylim
+    mine.set_label_text(axis.label)
+    if axis.scale == "log":
+        (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+        mine.set_major_locator(LogLocator(10, numticks=8))
+        mine.set_minor_formatter(NullFormatter())
+    if axis.scale == "time":
+        locator = AutoDateLocator(minticks=3, maxticks=9, tz=UTC)  # type: ignore[no-untyped-call]
+        mine.set_major_locator(locator)
+        mine.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
+    elif axis.ticks is not None:
+        mine.set_ticks([at for at, _ in axis.ticks], [text for _, text in axis.ticks])
+    else:
+        if axis.scale == "linear":
+            mine.set_major_locator(MaxNLocator(6))
+        mine.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    if axis.low is not None or axis.high is not None:
+        set_limits(axis.low, axis.high)
+
+
+_LARGE = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def _tick(value: float) -> str:
+    """Return a short text: 20k for 20,000 (log axes in powers of ten would be formulas, not text)."""
+    for size, letter in _LARGE:
+        if abs(value) >= size * (10 if letter == "k" else 1):
+            return f"{value / size:.4g}{letter}"
+    return f"{value:.4g}" if abs(value) >= 1e-4 or not value else number(value, 1)
+
+
+def is_drawable(values: ArrayLike) -> bool:
+    """Return whether there is any number to draw."""
+    return bool(np.any(np.isfinite(floats(values))))
