@@ -67,9 +67,14 @@ class Pace:
 
 @dataclass(slots=True, kw_only=True)
 class Step:
-    """What one step did. ``advanced`` got one token each at its end; ``ended`` left the engine."""
+    """What one step did. ``advanced`` got one token each at its end; ``ended`` left the engine.
+
+    ``running`` requests held ``blocks`` of the cache while it ran: those it ended are among them.
+    """
 
     duration_s: float = 0.0
+    running: int = 0
+    blocks: int = 0
     advanced: list[Sequence] = field(default_factory=list)
     ended: list[Sequence] = field(default_factory=list)
     preempted: int = 0
@@ -119,9 +124,46 @@ class Scheduler:
         plan = self._keep_running(step)
         if not step.preempted:
             self._admit(plan, now_s)
+        step.running = len(self.running)
+        step.blocks = self.kv.total - self.kv.free
         if plan:
             self._compute(step, plan, now_s)
         return step
+
+    def leap(self, now_s: float, until_s: float) -> float:
+        """Run the steps before ``until_s`` that are all alike, at once. Returns when the last of them ends.
+
+        Alike: every running request gets one token and no more happens; nobody is admitted, ends, times out or is
+        preempted. Exactly what as many calls of ``step`` would do, to the bit, for the price of one. ``now_s``
+        comes back where the next step is no such step (and may be none).
+        """
+        running = self.running
+        room = min((s.target_tokens - s.generated for s in running), default=1) - 1
+        if room <= 0 or len(running) > self.limits.max_batched_tokens or not self._none_can_enter():
+            return now_s
+        if any(s.length - s.computed != 1 or not s.generated for s in running):
+            return now_s  # somebody's prompt is not through yet
+        step_s = self.pace.duration_s(decoding=len(running), prefilled=0)
+        steps, end_s = 0, now_s
+        while steps < room and end_s < until_s:
+            steps, end_s = steps + 1, end_s + step_s
+        needed = [self.kv.missing(s, s.computed + steps) for s in running]
+        if sum(needed) > self.kv.free:
+            return now_s
+        for sequence, blocks in zip(running, needed, strict=True):
+            self.kv.take(sequence, blocks)
+            sequence.generated += steps
+            sequence.computed += steps
+        return end_s
+
+    def _none_can_enter(self) -> bool:
+        """Return whether nobody who waits can be admitted or time out before something else happens."""
+        if not self.waiting:
+            return True
+        if self.limits.queue_timeout_s is not None:
+            return False
+        head = self.waiting[0]
+        return len(self.running) >= self.limits.max_running or self.kv.missing(head, head.length) > self.kv.free
 
     def _expire(self, step: Step, now_s: float) -> None:
         timeout_s = self.limits.queue_timeout_s
