@@ -10,7 +10,8 @@ from typing import Any
 from collector.schema.codec import Batch, Coded
 from collector.schema.columns import COLUMNS
 from collector.schema.events import Kind
-from streams.capture.segments import Footer, Segment, SegmentName
+from streams.capture.footer import Footer
+from streams.capture.segments import Segment, SegmentName
 from streams.capture.seqs import SeqRanges
 
 # A row is a tuple: the sort key (submitted_at, id, partition, offset, index), the service, then these columns.

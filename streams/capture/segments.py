@@ -15,8 +15,8 @@ The name carries the offsets, so that a folder listing alone says where to go on
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
@@ -25,7 +25,7 @@ from collector.schema import codec_json
 from collector.schema.codec import Batch, Encoding, decode, encoding_of
 from collector.schema.errors import BadMessage
 from collector.schema.events import Kind
-from streams.capture.seqs import SeqRanges
+from streams.capture.footer import Footer, ServiceTally, StreamTally, event_time, footer_of
 
 FORMAT = "burstwatch-segment"
 VERSION = 1
@@ -63,42 +63,6 @@ def temporary_name(topic: str, partition: int, first: int) -> str:
     return f"{topic}-{partition}-{first:020d}.seg.tmp"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamSeen:
-    """What a segment saw of one (agent, boot, key): its sequence numbers over all kinds, and its drops."""
-
-    agent: str
-    boot: str
-    key: str
-    seqs: Sequence[tuple[int, int]]
-    dropped: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Footer:
-    """What a segment holds. Times are microseconds since the epoch, None where there are no rows."""
-
-    last_offset: int
-    messages: int
-    rows: int
-    first_submitted_at: int | None
-    last_submitted_at: int | None
-    kinds: dict[str, int]
-    bad: dict[str, int]
-    streams: Sequence[StreamSeen]
-
-
-@dataclass(slots=True)
-class _Stream:
-    seqs: SeqRanges = field(default_factory=SeqRanges)
-    dropped: int = 0
-    first_time: int | None = None
-    last_time: int = 0
-
-    def span_us(self) -> int:
-        return 0 if self.first_time is None else self.last_time - self.first_time
-
-
 class SegmentBuilder:
     """A segment in the making: give it every message of its partition, in order; write what it returns."""
 
@@ -115,7 +79,8 @@ class SegmentBuilder:
         self._latest: int | None = None
         self._kinds: Counter[str] = Counter()
         self._bad: Counter[str] = Counter()
-        self._streams: dict[tuple[str, str, str], _Stream] = {}
+        self._streams: dict[tuple[str, str, str], StreamTally] = {}
+        self._services: dict[str, ServiceTally] = {}
         self._hash = hashlib.sha256()
 
     def header(self) -> bytes:
@@ -134,7 +99,7 @@ class SegmentBuilder:
             self.unreadable += 1
             return b""
         self._kinds["heartbeat" if not batch.n else batch.kind.value] += 1
-        self._note_stream(batch)
+        self._note(batch)
         if batch.kind is not Kind.COMPLETION or not batch.n:
             return b""
         self.rows += batch.n
@@ -161,26 +126,18 @@ class SegmentBuilder:
             last_submitted_at=self._latest,
             kinds=dict(self._kinds),
             bad=dict(self._bad),
-            streams=[
-                StreamSeen(agent=agent, boot=boot, key=key, seqs=s.seqs.ranges(), dropped=s.dropped)
-                for (agent, boot, key), s in self._streams.items()
-            ],
+            streams=[tally.seen(stream) for stream, tally in self._streams.items()],
+            services={key: tally.seen() for key, tally in self._services.items()},
         )
 
     def span_us(self) -> int:
         """Return how much event time the segment covers: the widest of its agents' own clocks."""
         return max((stream.span_us() for stream in self._streams.values()), default=0)
 
-    def _note_stream(self, batch: Batch) -> None:
-        stream = self._streams.setdefault((batch.agent, batch.boot, batch.key), _Stream())
-        stream.seqs.add(batch.seq)
-        stream.dropped = max(stream.dropped, batch.dropped)
-        time = batch.watermark
-        if time is None and batch.n and batch.kind is not Kind.RESOURCE:
-            time = max(batch.columns["submitted_at"])  # type: ignore[arg-type] # decode: ints
-        if time is not None:
-            stream.first_time = time if stream.first_time is None else stream.first_time
-            stream.last_time = max(stream.last_time, time)
+    def _note(self, batch: Batch) -> None:
+        time_us = event_time(batch)
+        if self._streams.setdefault((batch.agent, batch.boot, batch.key), StreamTally()).add(batch, time_us):
+            self._services.setdefault(batch.key, ServiceTally()).add(batch, time_us)
 
     def _note_times(self, submitted: Any) -> None:  # noqa: ANN401 - decode has checked: a list of integers
         earliest, latest = min(submitted), max(submitted)
@@ -232,12 +189,7 @@ def parse_footer(line: bytes) -> Footer:
     if len(parts) != 3 or parts[0] != b"end":
         raise BadSegment("it is cut off: no last line")
     try:
-        raw = orjson.loads(parts[2])
-        streams = [
-            StreamSeen(**{**stream, "seqs": [(int(low), int(high)) for low, high in stream["seqs"]]})
-            for stream in raw.pop("streams")
-        ]
-        return Footer(**raw, streams=streams)
+        return footer_of(orjson.loads(parts[2]))
     except (orjson.JSONDecodeError, TypeError, KeyError, ValueError, AttributeError):
         raise BadSegment("its last line does not parse") from None
 
