@@ -49,6 +49,7 @@ def fates(run):
 def test_leaping_over_alike_steps_is_the_same_run_to_the_bit(rows, limits):
     leaps, steps = (run_virtual(trace(rows), limits, PACE, leap=leap) for leap in (True, False))
     assert np.array_equal(fates(leaps), fates(steps), equal_nan=True)
+    assert np.allclose(leaps.gap_max_s, steps.gap_max_s, rtol=0, atol=1e-9)
     assert leaps.reason.values() == steps.reason.values()
     lines = leaps.timeline, steps.timeline
     assert len(lines[0].end_s) <= len(lines[1].end_s)
@@ -84,6 +85,14 @@ def test_whoever_watches_can_end_a_run_and_what_was_not_sent_is_told():
     run = run_virtual(trace([(n / 10, 5, 5) for n in range(2000)]), Limits(), PACE, watch=told.append)
     assert 0 < (run.outcome == OutcomeCode.OK).sum() == told[0] < 2000
     assert (run.outcome == OutcomeCode.CANCELLED).sum() == 2000 - told[0]
+
+
+def test_a_preempted_answer_stalls_and_the_stall_is_told():
+    run = run_virtual(trace([(0.0, 20, 200), (0.01, 20, 200), (0.02, 20, 200)]), Limits(kv_blocks=30), PACE)
+    calm = run_virtual(trace([(0.0, 20, 200), (0.01, 20, 200), (0.02, 20, 200)]), Limits(), PACE)
+    assert (run.preemptions > 0).any()
+    assert calm.gap_max_s.max() < 0.1
+    assert (run.gap_max_s > 1.0).tolist() == (run.preemptions > 0).tolist()
 
 
 def test_an_empty_trace_is_an_empty_run():

@@ -152,6 +152,9 @@ class Scheduler:
             return now_s
         for sequence, blocks in zip(running, needed, strict=True):
             self.kv.take(sequence, blocks)
+            since_s = now_s - (sequence.last_token_s or now_s) + step_s
+            sequence.gap_max_s = max(sequence.gap_max_s, since_s)
+            sequence.last_token_s = end_s
             sequence.generated += steps
             sequence.computed += steps
         return end_s
@@ -221,8 +224,11 @@ class Scheduler:
             if sequence.computed < sequence.length:
                 continue  # its prompt is not through yet
             sequence.generated += 1
-            if sequence.first_token_s is None:
+            if sequence.last_token_s is None:
                 sequence.first_token_s = end_s
+            elif end_s - sequence.last_token_s > sequence.gap_max_s:
+                sequence.gap_max_s = end_s - sequence.last_token_s
+            sequence.last_token_s = end_s
             step.advanced.append(sequence)
             if sequence.generated >= sequence.target_tokens:
                 full = sequence.generated >= sequence.max_tokens

@@ -21,6 +21,7 @@ class Sequence:
         target_tokens: it ends after generating this many; ``LENGTH`` if that is ``max_tokens``, else ``STOP``.
         computed: tokens (prompt and generated) whose keys and values lie in the cache.
         blocks: cache blocks held; zero unless running.
+        gap_max_s: the longest time between two of its tokens so far.
     """
 
     prompt_tokens: int
@@ -33,6 +34,8 @@ class Sequence:
     preemptions: int = 0
     admitted_s: float | None = None
     first_token_s: float | None = None
+    last_token_s: float | None = None
+    gap_max_s: float = 0.0
     ended_s: float | None = None
     end: End | None = None
 

@@ -70,6 +70,7 @@ class VirtualRun:
     Attributes:
         seen_s: when the scheduler first saw it: the end of the step during which it arrived.
         outcome, reason: as in a ``Trace``; a refused request ends the moment it arrives.
+        gap_max_s: the longest time between two of its tokens, 0 for fewer than two.
         preemptions: how often it lost its cache.
     """
 
@@ -78,6 +79,7 @@ class VirtualRun:
     admitted_s: Floats
     first_token_s: Floats
     ended_s: Floats
+    gap_max_s: Floats
     outcome: Int8s
     reason: Labels
     preemptions: Int64s
@@ -168,6 +170,7 @@ class _Run:
             admitted_s=_times([s.admitted_s for s in sequences]),
             first_token_s=_times([s.first_token_s for s in sequences]),
             ended_s=_times([s.ended_s for s in sequences]),
+            gap_max_s=np.asarray([s.gap_max_s for s in sequences], np.float64),
             outcome=outcome.astype(np.int8),
             reason=Labels.of(self._reasons),
             preemptions=np.asarray([s.preemptions for s in sequences], np.int64),
