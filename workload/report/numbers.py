@@ -2,13 +2,14 @@
 
 from datetime import UTC, datetime
 from math import floor, isfinite, log10
+from typing import TypeGuard
 
 ABSENT = "-"
 _PLAIN = (1e-4, 1e15)  # beyond these, powers of ten are shorter
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
-def known(value: object) -> bool:
+def known(value: object) -> TypeGuard[float]:
     """Return whether this is a finite number (None, NaN and infinities tell nothing)."""
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
@@ -19,7 +20,7 @@ def number(value: object, digits: int = 3) -> str:
     >>> number(1234.56), number(0.0123456), number(2.0), number(None), number(7), number(1e-7)
     ('1,235', '0.0123', '2.00', '-', '7', '1e-07')
     """
-    if not known(value) or not isinstance(value, int | float):
+    if not known(value):
         return ABSENT
     if isinstance(value, int):
         return f"{value:,}"
@@ -36,11 +37,11 @@ def percent(ratio: object, digits: int = 3) -> str:
     >>> percent(0.0726), percent(1), percent(None), percent(0)
     ('7.26 %', '100 %', '-', '0 %')
     """
-    if not known(ratio) or not isinstance(ratio, int | float):
+    if not known(ratio):
         return ABSENT
     if ratio in {0, 1}:
         return f"{100 * int(ratio)} %"
-    return f"{number(100 * float(ratio), digits)} %"
+    return f"{number(100 * ratio, digits)} %"
 
 
 def duration(seconds: object) -> str:
@@ -49,16 +50,16 @@ def duration(seconds: object) -> str:
     >>> duration(0.0123), duration(12.34), duration(90), duration(86400 * 110), duration(None), duration(0)
     ('12.3 ms', '12.3 s', '90.0 s', '110 d', '-', '0 s')
     """
-    if not known(seconds) or not isinstance(seconds, int | float):
+    if not known(seconds):
         return ABSENT
     if seconds == 0:
         return "0 s"
     if abs(seconds) < 1:
-        return f"{number(float(seconds) * 1e3)} ms"
+        return f"{number(seconds * 1e3)} ms"
     for size, unit in _UNITS:
         if abs(seconds) >= 2 * size:
-            return f"{number(float(seconds) / size)} {unit}"
-    return f"{number(float(seconds))} s"
+            return f"{number(seconds / size)} {unit}"
+    return f"{number(seconds)} s"
 
 
 def count(n: int, one: str, many: str | None = None) -> str:
@@ -85,7 +86,7 @@ def moment(at_s: object, *, absolute: bool) -> str:
     >>> moment(1700000000.0, absolute=True), moment(90061.5, absolute=False), moment(None, absolute=True)
     ('2023-11-14 22:13:20', 'day 1 01:01:01', '-')
     """
-    if not known(at_s) or not isinstance(at_s, int | float):
+    if not known(at_s):
         return ABSENT
     if absolute:
         return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,61 @@
+"""A benchmark's result on the terminal: verdict first, then a table per rate. Values come from the result dict."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from workload.report.bench_rows import COLUMNS, EXPLAINED, Run, by_rate, cv, described, rate_title, reasons
+from workload.report.numbers import known, number
+
+
+def bench_text(result: Mapping[str, Any]) -> RenderableType:
+    """Return the result as a screen or two. ``result`` is the dict of ``burstwatch workload bench --json``.
+
+    Absent keys are shown as ``-``; a result without runs says so.
+    """
+    parts: list[RenderableType] = [_verdict(result.get("verdict") or {}), Text()]
+    groups = by_rate(result)
+    if not groups:
+        parts.append(Text("no run was finished"))
+    for asked, runs in groups:
+        parts += [_table(asked, runs), Text()]
+        if failing := reasons(runs):
+            parts += [_failures(runs, failing), Text()]
+    parts.append(Text(EXPLAINED, style="dim"))
+    for name in ("slo", "server"):
+        if told := result.get(name):
+            parts.append(Text(f"{name.upper() if name == 'slo' else name}: {described(told)}", style="dim"))
+    if assumptions := result.get("assumptions"):
+        parts.append(Text("assumptions:", style="dim"))
+        parts += [Text(f"  - {described(line)}", style="dim") for line in assumptions]
+    return Group(*parts)
+
+
+def _verdict(verdict: Mapping[str, Any]) -> Text:
+    sentences = verdict.get("sentences") or ["no verdict"]
+    style = "bold red" if known(verdict.get("fails_from_cv")) else "bold green"
+    return Text("\n").join(
+        Text(str(sentence), style=style if place == 0 else "") for place, sentence in enumerate(sentences)
+    )
+
+
+def _table(asked: float | None, runs: Sequence[Run]) -> Table:
+    table = Table(title=rate_title(asked), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    for title, _ in COLUMNS:
+        table.add_column(title, justify="right")
+    for run in runs:
+        table.add_row(*(Text(cell(run)) for _, cell in COLUMNS))
+    return table
+
+
+def _failures(runs: Sequence[Run], failing: Sequence[str]) -> Table:
+    table = Table(title="failures by reason", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("CV", justify="right")
+    for reason in failing:
+        table.add_column(Text(reason), justify="right")
+    for run in runs:
+        table.add_row(number(cv(run)), *(number((run.get("failures") or {}).get(reason, 0)) for reason in failing))
+    return table
