@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from numbers import Integral
+
+import numpy as np
 
 from workload.model.model import (
     FORMAT,
@@ -177,7 +178,7 @@ def _text(text: str) -> str:
 
 def _number(value: float) -> str:
     # Numpy's own numbers are welcome, but their repr is not TOML.
-    return repr(int(value) if isinstance(value, Integral) else float(value))
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def _list(name: str, values: Sequence[float]) -> str:

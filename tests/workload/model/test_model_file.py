@@ -108,6 +108,7 @@ ARRIVALS = st.builds(
     candidates=st.lists(CANDIDATES, max_size=1).map(tuple),
     source=TEXTS,
 )
+BY_LOAD = (LoadBin(rate_up_to_per_s=1.5, ratio=0.1), LoadBin(rate_up_to_per_s=3.0, ratio=1.0))
 CLASSES = st.builds(
     ModelClass,
     name=TEXTS,

@@ -1,0 +1,124 @@
+"""Arrival times of a given number of requests along a rate that changes, as bursty as asked window by window. Pure.
+
+Time rescaling: gaps of mean 1 are laid on the axis of expected counts and carried back through the inverse of the
+integrated rate, so the gaps' shape is the same where many come and where few do. All of it on arrays.
+
+The number of requests is met exactly, by scaling the gaps to their place rather than by chance. In a process whose
+shape alpha changes, each stretch of one alpha is scaled to the number of requests that the rate gives it: gaps over
+their sum are distributed (for Gamma gaps) just as they are when that number is known.
+"""
+
+from dataclasses import dataclass
+from math import exp, lgamma, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workload.model.model import FAMILIES
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_JITTER = 0.5  # the request nearest to a change of alpha lies up to half a mean gap from it, never right on it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateCurve:
+    """A rate that is constant between edges: ``edges_s`` (m + 1, growing), ``rate_per_s`` and ``alpha`` (m each)."""
+
+    edges_s: Floats
+    rate_per_s: Floats
+    alpha: Floats
+
+    @classmethod
+    def steady(cls, duration_s: float, rate_per_s: float, alpha: float) -> "RateCurve":
+        """Return the curve of one rate and one shape from 0 to ``duration_s``."""
+        return cls(edges_s=np.array([0.0, duration_s]), rate_per_s=np.array([rate_per_s]), alpha=np.array([alpha]))
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the first edge to the last."""
+        return float(self.edges_s[-1] - self.edges_s[0])
+
+    @property
+    def expected(self) -> float:
+        """The number of requests that the rates add up to."""
+        return float(np.diff(self.edges_s) @ self.rate_per_s)
+
+
+def arrivals(rng: np.random.Generator, curve: RateCurve, n: int, family: str = "gamma") -> Floats:
+    """Return ``n`` ascending times (s) in [first edge, last edge); only the curve's proportions count, not its level.
+
+    ``n`` + 1 gaps, the last of which ends at the last edge. Nothing comes where the rate is 0. Raises ``ValueError``
+    if the rate is 0 everywhere and ``n`` is not, or for an unknown family.
+    """
+    if family not in FAMILIES:
+        raise ValueError(f"unknown family of gaps {family!r}")
+    if not n:
+        return np.empty(0)
+    counts = np.concatenate(([0.0], np.cumsum(np.diff(curve.edges_s) * curve.rate_per_s)))
+    if not counts[-1] > 0:
+        raise ValueError("nothing can come where the rate is 0 everywhere")
+    counts *= (n + 1) / counts[-1]
+    ticks = np.cumsum(_placed_gaps(rng, counts, curve.alpha, family))[:-1]
+    times: Floats = np.interp(ticks, counts, curve.edges_s)
+    # Rounding may carry the last ones onto the edge, which belongs to what comes after.
+    return np.minimum(times, np.nextafter(curve.edges_s[-1], -np.inf))
+
+
+def _placed_gaps(rng: np.random.Generator, counts: Floats, alpha: Floats, family: str) -> Floats:
+    """Return gaps on the axis of expected counts that sum to ``counts[-1]``: stretch by stretch of equal alpha."""
+    total = round(counts[-1])
+    inner = np.flatnonzero(alpha[1:] != alpha[:-1]) + 1
+    ends = np.concatenate((np.rint(counts[inner]), [total])).astype(np.int64)
+    sizes = np.diff(ends, prepend=0)
+    kept = sizes > 0
+    sizes, shapes = sizes[kept], alpha[np.concatenate((inner - 1, [len(alpha) - 1]))][kept]
+    gaps = unit_gaps(rng, shapes, sizes, family)
+    places = np.cumsum(sizes).astype(np.float64)
+    places[:-1] += rng.uniform(-_JITTER, _JITTER, len(places) - 1)
+    sums = np.add.reduceat(gaps, np.concatenate(([0], np.cumsum(sizes)[:-1])))
+    widths = np.diff(places, prepend=0.0)
+    if not np.all(sums > 0):  # shapes near 0 underflow: all gaps of a stretch may be 0
+        gaps = np.where(np.repeat(sums > 0, sizes), gaps, 1.0)
+        sums = np.where(sums > 0, sums, sizes)
+    gaps *= np.repeat(widths / sums, sizes) if len(sizes) > 1 else widths[0] / sums[0]
+    return gaps
+
+
+def unit_gaps(rng: np.random.Generator, alpha: Floats, sizes: Ints, family: str) -> Floats:
+    """Return ``sizes[i]`` gaps of mean 1 and squared CV 1/``alpha[i]`` for each i, one after the other."""
+    n = int(sizes.sum())
+    if family == "exponential":
+        return rng.standard_exponential(n)
+    if family == "gamma":
+        shape = _per_gap(alpha, sizes)
+        return rng.standard_gamma(shape, n) / shape
+    if family == "weibull":
+        k = np.array([weibull_shape(value) for value in alpha])
+        scale = np.array([exp(-lgamma(1 + 1 / value)) for value in k])
+        return rng.standard_exponential(n) ** _per_gap(1 / k, sizes) * _per_gap(scale, sizes)
+    sigma = np.sqrt(np.log1p(1 / alpha))
+    return np.exp(rng.standard_normal(n) * _per_gap(sigma, sizes) - _per_gap(sigma**2 / 2, sizes))
+
+
+def _per_gap(values: Floats, sizes: Ints) -> Floats | float:
+    return np.repeat(values, sizes) if len(values) > 1 else float(values[0])
+
+
+def weibull_shape(alpha: float) -> float:
+    """Return the shape k of the Weibull distribution whose squared CV is 1/``alpha``, by bisection in ln k.
+
+    G(1 + 2/k)/G(1 + 1/k)^2 = 1 + 1/alpha.
+
+    >>> round(weibull_shape(1.0), 9), round(weibull_shape(0.2), 6)
+    (1.0, 0.5)
+    """
+    low, high = log(1e-2), log(2e4)
+    wanted = log(1 + 1 / alpha)
+    for _ in range(60):
+        middle = (low + high) / 2
+        inverse = exp(-middle)
+        above = lgamma(1 + 2 * inverse) - 2 * lgamma(1 + inverse) > wanted
+        low, high = (middle, high) if above else (low, middle)
+    return exp((low + high) / 2)
