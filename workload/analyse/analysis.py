@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from workload.analyse.arrival_facts import Burstiness, Bursts, Dispersion
 from workload.analyse.facts import (
-    Burstiness,
-    Bursts,
     ClassAnalysis,
-    Dispersion,
     Failures,
     FileFacts,
     Latency,
@@ -15,8 +13,8 @@ from workload.analyse.facts import (
     RateFacts,
     Relation,
     Sessions,
-    plain,
 )
+from workload.analyse.plain import plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
