@@ -4,18 +4,21 @@ import argparse
 import contextlib
 import json
 import logging
+import math
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from collector.schema.errors import OperatorError
 from collector.schema.topics import REQUESTS
-from streams.capture.files import lock_folder, open_folder
+from streams.capture.files import DiskFolder, lock_folder, open_folder
 from streams.capture.recorder import Recorder
+from streams.capture.retention import DAY_US, Limits, Retention
 from streams.capture.tap import KafkaEnds, KafkaLog, connect
 from streams.capture.writer import Rotation, SegmentWriter
 from streams.quiet_log import Quiet
@@ -32,11 +35,18 @@ _EXAMPLES = """\
 examples:
   burstwatch capture --kafka 127.0.0.1:9092 --out ./captured
   burstwatch capture --kafka 127.0.0.1:9092 --out ./captured --metrics-port 9465
+  burstwatch capture --kafka 127.0.0.1:9092 --out ./captured --retain-days 30 --retain-gb 200
   burstwatch trace export ./captured --out trace.csv
 
 With --metrics-port, /metrics shows what METRICS.md lists under Capture, and /healthz fails if recording is stuck.
 A segment is finished (and seen by export) after 60 s of event time, 100,000 events or 64 MiB, and at SIGTERM.
-At a restart the newest finished file says where to go on. Ctrl-C or SIGTERM finishes what is open and exits 0."""
+At a restart the newest finished file says where to go on. Ctrl-C or SIGTERM finishes what is open and exits 0.
+
+A full disk pauses it: messages stay in Kafka, the lag grows (capture_lag_messages), and it goes on when there is room.
+
+Retention removes finished segments, the oldest first, never the newest of a partition. Age is event time: how far the
+services in a segment have gone on since; for a service that has fallen silent, the time since the file was finished.
+What was removed is written to llm.requests.removed.json first, so that no export tells it as lost."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,9 +63,30 @@ def _parser() -> argparse.ArgumentParser:
         "--group",
         default="burstwatch-capture",
         metavar="NAME",
-        help="where Kafka keeps this capture's offsets; another folder that shall start from the oldest "
-        "message kept needs another name (default: %(default)s)",
+        help="where Kafka keeps this capture's offsets, for its lag; one of its own for each folder "
+        "(default: %(default)s)",
     )
+    add(
+        "--start",
+        choices=["oldest", "group"],
+        default="oldest",
+        help="where a folder that has nothing of a partition yet begins: at the oldest message Kafka keeps, or where "
+        "the group stands (its older segments being in another folder) (default: %(default)s)",
+    )
+    _add_limits(add)
+    add(
+        "--metrics-host", default="127.0.0.1", metavar="HOST", help="address /metrics listens on (default: %(default)s)"
+    )
+    add(
+        "--metrics-port",
+        type=_port,
+        metavar="PORT",
+        help="serve /metrics and /healthz on this port, 0: any free one, told in the ready line (default: not at all)",
+    )
+    return parser
+
+
+def _add_limits(add: Callable[..., object]) -> None:
     add(
         "--rotate-events",
         type=_positive,
@@ -71,15 +102,26 @@ def _parser() -> argparse.ArgumentParser:
         help="finish a segment after S seconds of event time (default: %(default)s)",
     )
     add(
-        "--metrics-host", default="127.0.0.1", metavar="HOST", help="address /metrics listens on (default: %(default)s)"
+        "--rotate-mb",
+        type=_positive,
+        default=64,
+        metavar="MIB",
+        help="finish a segment after so many MiB (default: %(default)s)",
     )
+    add("--retain-days", type=_amount, metavar="D", help="remove segments older than D days (default: never)")
     add(
-        "--metrics-port",
-        type=_port,
-        metavar="PORT",
-        help="serve /metrics and /healthz on this port, 0: any free one, told in the ready line (default: not at all)",
+        "--retain-gb", type=_amount, metavar="GB", help="remove the oldest segments beyond so many GB, 10**9 bytes each"
     )
-    return parser
+
+
+def _amount(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < 1e9:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
+    return number
 
 
 def _positive(text: str) -> int:
@@ -111,15 +153,40 @@ def main(argv: list[str]) -> int:
     folder = open_folder(args.out)
     with lock_folder(args.out):
         try:
-            rotation = Rotation(events=args.rotate_events, span_us=args.rotate_s * 1_000_000)
-            writer = SegmentWriter(folder, REQUESTS, rotation)
+            writer = _writer(args, folder)
         except OSError as error:
             raise OperatorError(f"cannot read the folder {args.out}: {error}; choose another --out") from None
-        log = KafkaLog(connect(args.kafka, args.group), REQUESTS)
+        log = KafkaLog(connect(args.kafka, args.group), REQUESTS, from_group=args.start == "group")
         logging.getLogger("kafka").setLevel(logging.WARNING)  # Quiet keeps it short
+        elsewhere = _warn_of_group(args, log.group_offsets(writer.next_offsets()))
         with _metrics(args, writer) as url:
-            _say_ready(args.out, url)
+            _say_ready(args.out, elsewhere | ({"metrics_url": url} if url else {}))
             return _record(log, writer, stop)
+
+
+def _writer(args: argparse.Namespace, folder: DiskFolder) -> SegmentWriter:
+    rotation = Rotation(events=args.rotate_events, span_us=args.rotate_s * 1_000_000, bytes=args.rotate_mb * 1024**2)
+    limits = Limits(
+        age_us=None if args.retain_days is None else int(args.retain_days * DAY_US),
+        bytes=None if args.retain_gb is None else int(args.retain_gb * 1e9),
+    )
+    retention = Retention(folder, REQUESTS, limits, lambda: time.time_ns() // 1000) if limits else None
+    return SegmentWriter(folder, REQUESTS, rotation, retention)
+
+
+def _warn_of_group(args: argparse.Namespace, offsets: dict[int, int]) -> dict[str, Any]:
+    """Tell if this folder is empty where the group is not; return what the ready line says of it."""
+    if not offsets:
+        return {}
+    if args.start == "group":
+        note = f"what lies before is not in {args.out}: it was captured elsewhere"
+    else:
+        note = (
+            f"another folder was captured under this group, {args.out} begins at the oldest messages Kafka keeps; "
+            "give each folder a --group of its own, or --start group to go on where the other stopped"
+        )
+    _log.warning('event=group_in_use group=%s stands_at=%s start=%s note="%s"', args.group, offsets, args.start, note)
+    return {"start": args.start, "group_offsets": {str(partition): offset for partition, offset in offsets.items()}}
 
 
 @contextlib.contextmanager
@@ -164,9 +231,8 @@ def _follow(recorder: Recorder, log: KafkaLog, stop: threading.Event) -> None:
         _log.warning('event=drain_cut after_s=%g note="the rest stays in Kafka for the next start"', _DRAIN_S)
 
 
-def _say_ready(out: Path, metrics_url: str | None) -> None:
-    facts = {"event": "ready", "component": "capture", "dir": str(out)}
-    print(json.dumps(facts | ({"metrics_url": metrics_url} if metrics_url else {})), flush=True)
+def _say_ready(out: Path, also: dict[str, Any]) -> None:
+    print(json.dumps({"event": "ready", "component": "capture", "dir": str(out)} | also), flush=True)
 
 
 def _log_to_stderr() -> None:

@@ -35,6 +35,12 @@ class Folder(Protocol):
     def last_line(self, name: str) -> bytes:
         """Return a file's last line, line break included; empty for an empty file."""
 
+    def read(self, name: str) -> bytes:
+        """Return all of a (small) file."""
+
+    def facts(self, name: str) -> tuple[int, int]:
+        """Return a file's size in bytes and when it was written last (us since the epoch)."""
+
 
 class DiskFolder:
     """The real thing."""
@@ -74,6 +80,15 @@ class DiskFolder:
     def last_line(self, name: str) -> bytes:
         """See ``Folder``."""
         return last_line(self.path / name)
+
+    def read(self, name: str) -> bytes:
+        """See ``Folder``."""
+        return (self.path / name).read_bytes()
+
+    def facts(self, name: str) -> tuple[int, int]:
+        """See ``Folder``."""
+        found = (self.path / name).stat()
+        return found.st_size, found.st_mtime_ns // 1000
 
 
 def last_line(path: Path) -> bytes:

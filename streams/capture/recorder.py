@@ -28,7 +28,7 @@ class Log(Protocol):
     def discover(self, known: Mapping[int, int]) -> dict[int, int]:
         """Return the start offset of each partition found since the last call, set to be read from there.
 
-        ``known`` (what the files say) wins over what the group committed; without either, the earliest.
+        ``known`` is what the files say. Without, the earliest; or what the group committed, if that was asked for.
         """
 
     def poll(self) -> dict[int, list[tuple[int, bytes]]]:
@@ -53,6 +53,7 @@ class Recorder:
         self._tally = writer.tally
         self._wait = wait
         self._retry_s = _RETRY_FIRST_S
+        self._untidy = False
 
     def step(self) -> int:
         """Record what one poll brings and commit what is safe; return the number of messages taken."""
@@ -69,7 +70,9 @@ class Recorder:
             except OSError as error:
                 trouble = error
                 self._refused(partition)
-        self._pace(trouble or self._settle(), seen)
+        trouble = trouble or self._settle()
+        self._tidy()  # before waiting: it may be what makes room
+        self._pace(trouble, seen)
         self.commit()
         return seen
 
@@ -133,6 +136,17 @@ class Recorder:
             self._tally.write_failures += 1
             return error
         return None
+
+    def _tidy(self) -> None:
+        """Let retention do its work; where the disk refuses it, recording goes on and it is tried again."""
+        try:
+            self._writer.tidy()
+        except OSError as error:
+            if not self._untidy:
+                _log.error('event=retention_trouble error="%s" note="tried again and again; told this once"', error)
+            self._untidy = True
+        else:
+            self._untidy = False
 
     def _pace(self, trouble: OSError | None, seen: int) -> None:
         if trouble is None:

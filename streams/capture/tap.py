@@ -1,7 +1,8 @@
 """Kafka, as capture reads it: every partition of one topic, by kafka-python. See also consumer.py.
 
 Partitions are assigned, not shared out in a group: one folder wants all of them, files say where to go on, and a
-restart need not wait for a dead member's session to expire. The group only keeps the offsets that lag is read from.
+restart need not wait for a dead member's session to expire. The group only keeps the offsets that lag is read from,
+unless a new folder is told to go on where it stands.
 """
 
 import logging
@@ -48,9 +49,14 @@ def connect(bootstrap: str, group: str) -> KafkaConsumer:
 
 
 class KafkaLog:
-    """One topic; see ``recorder.Log`` for what its methods promise."""
+    """One topic; see ``recorder.Log`` for what its methods promise.
 
-    def __init__(self, consumer: KafkaConsumer, topic: str) -> None:
+    A partition of which the folder has nothing is read from the oldest message Kafka keeps, so that a folder has no
+    silent beginning; ``from_group`` is for going on where the group stands, its older files being elsewhere.
+    """
+
+    def __init__(self, consumer: KafkaConsumer, topic: str, *, from_group: bool = False) -> None:
+        self._from_group = from_group
         self._consumer = consumer
         self._topic = topic
         self._assigned: set[TopicPartition] = set()
@@ -79,6 +85,22 @@ class KafkaLog:
                 self.seek(partition, offset)
             _log.info("event=reading topic=%s next_offsets=%s", self._topic, dict(sorted(starts.items())))
         return starts
+
+    def group_offsets(self, known: Mapping[int, int]) -> dict[int, int]:
+        """Return where the group stands in partitions not ``known`` to the folder, beyond their oldest message.
+
+        Somebody else has captured them under this group. Empty if Kafka does not say.
+        """
+        found: dict[int, int] = {}
+        try:
+            for partition in sorted(self._consumer.partitions_for_topic(self._topic) or ()):
+                tp = TopicPartition(self._topic, partition)
+                if partition not in known and (committed := self._consumer.committed(tp, timeout_ms=_ASK_MS)):
+                    oldest = int(self._consumer.beginning_offsets([tp], timeout_ms=_ASK_MS)[tp])
+                    found |= {partition: committed} if committed > oldest else {}
+        except KafkaError as error:
+            self._trouble(error)
+        return found
 
     def poll(self) -> dict[int, list[tuple[int, bytes]]]:
         """See ``Log``. Kafka's troubles are logged and waited out."""
@@ -144,6 +166,8 @@ class KafkaLog:
             if known[tp.partition] > end:
                 raise OperatorError(self._recreated(tp.partition, known[tp.partition], end))
             return known[tp.partition]
+        if not self._from_group:
+            return first
         committed = self._consumer.committed(tp, timeout_ms=_ASK_MS)
         return committed if committed is not None and first <= committed <= end else first
 

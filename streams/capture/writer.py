@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from streams.capture.files import Folder
+from streams.capture.footer import Footer
+from streams.capture.ledger import BadLedger, Removed, ledger_name, load
+from streams.capture.retention import Retention
 from streams.capture.segments import BadSegment, SegmentBuilder, SegmentName, parse_footer, parse_name
 from streams.capture.segments import temporary_name as temporary
 from streams.export.tally import CaptureTally
@@ -50,18 +53,20 @@ class _Open:
 
 
 class SegmentWriter:
-    """All open segments of one topic in one folder.
+    """All open segments of one topic in one folder; ``retention`` removes old finished ones, None never does.
 
     Attributes:
         tally: what this run has seen and done, for whoever watches it.
     """
 
-    def __init__(self, folder: Folder, topic: str, rotation: Rotation) -> None:
+    def __init__(self, folder: Folder, topic: str, rotation: Rotation, retention: Retention | None = None) -> None:
         self._folder = folder
+        self._retention = retention
         self._topic = topic
         self._rotation = rotation
         self._open: dict[int, _Open] = {}
         self._unsynced: dict[int, int] = {}
+        self._new: list[tuple[SegmentName, Footer]] = []  # for retention to take over
         self._commit: dict[int, int] = {}
         self._counted: dict[int, int] = {}  # messages before these offsets are in the tally
         self.tally = CaptureTally()
@@ -108,6 +113,8 @@ class SegmentWriter:
         # From here on the file is part of the trace: it must not be abandoned, whatever fails next.
         del self._open[partition]
         self._unsynced[partition] = segment.last + 1
+        if self._retention is not None:
+            self._new.append((name, segment.summary()))
         current.file.close()
         self.tally.segments += 1
         self.tally.events += segment.rows
@@ -125,6 +132,15 @@ class SegmentWriter:
             self._folder.sync_names()
             self._commit.update(self._unsynced)
             self._unsynced.clear()
+
+    def tidy(self) -> int:
+        """Remove segments that are over the limits; return how many. Raises ``OSError``: nothing is lost by it."""
+        if self._retention is None:
+            return 0
+        while self._new and not self._unsynced:
+            self._retention.add(*self._new[-1])
+            self._new.pop()
+        return self._retention.enforce()
 
     def abandon(self, partition: int) -> int:
         """Throw a partition's open segment away; return the offset to read again from. Raises nothing."""
@@ -158,29 +174,53 @@ class SegmentWriter:
         return current
 
     def _recover(self) -> dict[int, int]:
-        newest: dict[int, int] = {}
-        removed = 0
-        for text in self._folder.names():
+        removed = self._read_ledger()
+        newest = removed.next_offsets()
+        leftovers = 0
+        for text in sorted(self._folder.names()):
             name = parse_name(text)
-            if name is not None and name.topic == self._topic and self._is_whole(name):
-                newest[name.partition] = max(newest.get(name.partition, 0), name.last + 1)
-            elif text.startswith(f"{self._topic}-") and text.endswith(".seg.tmp"):
+            if text.startswith(f"{self._topic}-") and text.endswith(".seg.tmp"):
                 self._folder.remove(text)
-                removed += 1
-        if newest or removed:
+                leftovers += 1
+            elif name is None or name.topic != self._topic:
+                continue
+            elif removed.covers(name):  # the last run died between the ledger and the file
+                self._folder.remove(text)
+                leftovers += 1
+            elif (footer := self._whole(name)) is not None:
+                newest[name.partition] = max(newest.get(name.partition, 0), name.last + 1)
+                if self._retention is not None:
+                    self._retention.add(name, footer)
+        if newest or leftovers:
             # The last run may have died between a rename and the folder's fsync.
             self._folder.sync_names()
             self._commit.update(newest)
-            _log.info("event=resume next_offsets=%s leftovers_removed=%d", newest, removed)
+            _log.info("event=resume next_offsets=%s leftovers_removed=%d", newest, leftovers)
         return newest
 
-    def _is_whole(self, name: SegmentName) -> bool:
-        """True if the file ends with its footer; if not, it is moved out of the way, to be read again."""
+    def _read_ledger(self) -> Removed:
+        text = ledger_name(self._topic)
+        removed = Removed()
+        self._folder.remove(f"{text}.tmp")
         try:
-            whole = parse_footer(self._folder.last_line(str(name))).last_offset == name.last
+            removed = load(self._topic, self._folder.read(text))
+        except FileNotFoundError:
+            pass
+        except BadLedger as error:
+            _log.error('event=damaged_ledger error="%s" action=renamed_to_.damaged', error)
+            self._folder.rename(text, f"{text}.damaged")
+        if self._retention is not None:
+            self._retention.removed = removed
+        return removed
+
+    def _whole(self, name: SegmentName) -> Footer | None:
+        """Return the footer of a whole file; one without is moved out of the way, to be read again."""
+        try:
+            footer = parse_footer(self._folder.last_line(str(name)))
+            if footer.last_offset == name.last:
+                return footer
         except BadSegment:
-            whole = False
-        if not whole:
-            _log.error("event=damaged_segment name=%s action=renamed_to_.damaged", name)
-            self._folder.rename(str(name), f"{name}.damaged")
-        return whole
+            pass
+        _log.error("event=damaged_segment name=%s action=renamed_to_.damaged", name)
+        self._folder.rename(str(name), f"{name}.damaged")
+        return None

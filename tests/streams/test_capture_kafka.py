@@ -37,9 +37,9 @@ def produce(bootstrap: str, topic: str, bodies: dict[int, list[bytes]]) -> None:
     producer.close()
 
 
-def capture_all(bootstrap: str, topic: str, group: str, folder: Path) -> dict[int, int]:
+def capture_all(bootstrap: str, topic: str, group: str, folder: Path, *, from_group: bool = False) -> dict[int, int]:
     """One in-process life: read to the end, finish, close; returns the next offsets."""
-    log = KafkaLog(connect(bootstrap, group), topic)
+    log = KafkaLog(connect(bootstrap, group), topic, from_group=from_group)
     writer = SegmentWriter(DiskFolder(folder), topic, Rotation(events=3))
     recorder = Recorder(log, writer, lambda _: None)
     try:
@@ -82,17 +82,46 @@ def test_every_batch_is_captured_once_over_restarts_and_kafka_learns_the_offsets
     assert stored(tmp_path) == {0: list(range(8)), 1: [1, 2, 3]}
 
 
-def test_files_win_over_the_group_and_the_group_over_nothing(kafka: str, tmp_path: Path):
+def test_files_win_over_the_group_and_the_group_counts_only_where_asked(kafka: str, tmp_path: Path):
     topic, group = create_topic(kafka), unique("capture")
     produce(kafka, topic, {0: [message([completion(i)], seq=i) for i in range(5)]})
-    (tmp_path / "one").mkdir()
-    (tmp_path / "two").mkdir()
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
     capture_all(kafka, topic, group, tmp_path / "one")
     produce(kafka, topic, {0: [message([completion(9)], seq=5)]})
     capture_all(kafka, topic, unique("capture"), tmp_path / "one")
     assert stored(tmp_path / "one") == {0: [0, 1, 2, 3, 4, 5]}
-    capture_all(kafka, topic, group, tmp_path / "two")
+    capture_all(kafka, topic, group, tmp_path / "two", from_group=True)
     assert stored(tmp_path / "two") == {0: [5]}
+    capture_all(kafka, topic, group, tmp_path / "three")
+    assert stored(tmp_path / "three") == {0: [0, 1, 2, 3, 4, 5]}
+
+
+@pytest.mark.parametrize(("start", "first"), [("oldest", 0), pytest.param("group", 5, marks=pytest.mark.slow)])
+def test_a_folder_new_to_a_group_that_is_not_says_so_and_where_it_begins(tmp_path: Path, start: str, first: int):
+    """A second capture with another --out and the --group of the first."""
+    out, group = tmp_path / "two", "burstwatch-capture"
+    command = [sys.executable, "-m", "burstwatch", "capture", "--out", str(out), "--start", start, "--kafka"]
+    with embedded_broker() as broker, out.with_suffix(".log").open("wb") as log:
+        kafka = broker.bootstrap_servers
+        create_topic(kafka, partitions=1, name=REQUESTS)
+        produce(kafka, REQUESTS, {0: [message([completion(i)], seq=i) for i in range(6)]})
+        capture_of_another = KafkaLog(connect(kafka, group), REQUESTS)
+        assert capture_of_another.commit({0: 5})
+        capture_of_another.close()
+        process = subprocess.Popen([*command, kafka], stdout=subprocess.PIPE, stderr=log, text=True)
+        try:
+            assert process.stdout is not None
+            ready = json.loads(process.stdout.readline())
+            os.kill(process.pid, signal.SIGTERM)  # what the topic holds at this moment is still taken
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+    assert (ready["start"], ready["group_offsets"]) == (start, {"0": 5})
+    assert f"event=group_in_use group={group} stands_at={{0: 5}}" in out.with_suffix(".log").read_text()
+    assert stored(out) == {0: list(range(first, 6))}
 
 
 def test_a_topic_made_anew_is_told_not_mixed_with_the_old_one(kafka: str, tmp_path: Path):

@@ -156,6 +156,28 @@ def test_lag_is_what_the_topic_holds_beyond_what_was_taken_and_absent_without_an
     assert "lag_messages/0" not in capture.shown()
 
 
+def test_while_the_disk_is_full_the_lag_grows_by_all_that_waits_in_kafka_and_falls_when_there_is_room(tmp_path: Path):
+    """Also what had been read already: the segment that could not be written is given back."""
+    log, folder = FakeLog({0: rows(9)}), FullFolder(tmp_path)
+    capture = Capture(log, folder, events=100).steps(1)
+    capture.watch.note_lag(capture)
+    assert capture.shown()["lag_messages/0"] == 6
+    folder.refuses = {"create", "sync"}
+    capture.recorder.finish()
+    capture.steps(3).watch.note_lag(capture)
+    shown = capture.shown()
+    assert (shown["lag_messages/0"], shown["events_total"]) == (9, 0)
+    assert shown["write_failures_total"] >= 4
+    log.partitions[0] += [(9, message([completion(99)], seq=9))]
+    capture.steps(1).watch.note_lag(capture)
+    assert capture.shown()["lag_messages/0"] == 10
+    folder.refuses = set()
+    capture.steps(5).recorder.finish()
+    capture.watch.note_lag(capture)
+    shown = capture.shown()
+    assert (shown["lag_messages/0"], shown["events_total"], shown["messages_total"]) == (0, 19, 10)
+
+
 def test_the_newest_segments_time_is_its_files_and_survives_a_restart(tmp_path: Path):
     log = FakeLog({0: rows(2), 1: rows(4)})
     capture = Capture(log, DiskFolder(tmp_path))

@@ -122,9 +122,16 @@ def test_a_group_offset_ahead_of_the_files_does_not_skip_anything(tmp_path: Path
     assert captured(tmp_path) == expected(log)
 
 
-def test_an_empty_folder_goes_on_where_the_group_stopped(tmp_path: Path):
+def test_an_empty_folder_begins_at_the_oldest_message_whatever_the_group_says(tmp_path: Path):
     log = FakeLog(topic())
     log.committed = {0: 10, 1: 20}
+    assert run(log, DiskFolder(tmp_path), SMALL)
+    assert captured(tmp_path) == expected(log)
+
+
+def test_an_empty_folder_told_to_goes_on_where_the_group_stopped(tmp_path: Path):
+    log = FakeLog(topic())
+    log.committed, log.from_group = {0: 10, 1: 20}, True
     assert run(log, DiskFolder(tmp_path), SMALL)
     assert {0: [o for o in expected(log)[0] if o >= 10]} == captured(tmp_path)
 

@@ -32,6 +32,7 @@ class FakeLog:
         self.partitions = {p: list(enumerate(bodies)) for p, bodies in partitions.items()}
         self.committed: dict[int, int] = {}
         self.refuse_commits = False
+        self.from_group = False
         self.poll_size = poll_size
         self.positions: dict[int, int] = {}
 
@@ -40,9 +41,8 @@ class FakeLog:
         self.positions = {}
 
     def discover(self, known: Mapping[int, int]) -> dict[int, int]:
-        starts = {
-            p: known.get(p, self.committed.get(p, self._first(p))) for p in self.partitions if p not in self.positions
-        }
+        committed = self.committed if self.from_group else {}
+        starts = {p: known.get(p, committed.get(p, self._first(p))) for p in self.partitions if p not in self.positions}
         self.positions.update(starts)
         return starts
 
@@ -130,6 +130,12 @@ class MortalFolder:
 
     def last_line(self, name):
         return self._disk.last_line(name)
+
+    def read(self, name):
+        return self._disk.read(name)
+
+    def facts(self, name):
+        return self._disk.facts(name)
 
 
 class FullFolder(DiskFolder):
