@@ -4,7 +4,7 @@ Time rescaling: gaps of mean 1 are laid on the axis of expected counts and carri
 integrated rate, so the gaps' shape is the same where many come and where few do. All of it on arrays.
 
 The number of requests is met exactly, by scaling the gaps to their place rather than by chance. In a process whose
-shape alpha changes, each stretch of one alpha is scaled to the number of requests that the rate gives it: gaps over
+shape alpha changes, each stretch of one alpha has the number of requests that the rate gives it (rounded): gaps over
 their sum are distributed (for Gamma gaps) just as they are when that number is known.
 """
 
@@ -18,8 +18,6 @@ from workload.model.model import FAMILIES
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-_JITTER = 0.5  # the request nearest to a change of alpha lies up to half a mean gap from it, never right on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +47,9 @@ class RateCurve:
 def arrivals(rng: np.random.Generator, curve: RateCurve, n: int, family: str = "gamma") -> Floats:
     """Return ``n`` ascending times (s) in [first edge, last edge); only the curve's proportions count, not its level.
 
-    ``n`` + 1 gaps, the last of which ends at the last edge. Nothing comes where the rate is 0. Raises ``ValueError``
-    if the rate is 0 everywhere and ``n`` is not, or for an unknown family.
+    Where alpha is one and the same, ``n`` + 1 gaps fill the curve, as if a request had come right before the first
+    edge and one came at the last. Nothing comes where the rate is 0. Raises ``ValueError`` if the rate is 0 everywhere
+    and ``n`` is not, or for an unknown family.
     """
     if family not in FAMILIES:
         raise ValueError(f"unknown family of gaps {family!r}")
@@ -59,31 +58,49 @@ def arrivals(rng: np.random.Generator, curve: RateCurve, n: int, family: str = "
     counts = np.concatenate(([0.0], np.cumsum(np.diff(curve.edges_s) * curve.rate_per_s)))
     if not counts[-1] > 0:
         raise ValueError("nothing can come where the rate is 0 everywhere")
-    counts *= (n + 1) / counts[-1]
-    ticks = np.cumsum(_placed_gaps(rng, counts, curve.alpha, family))[:-1]
+    counts *= n / counts[-1]
+    inner = np.flatnonzero(curve.alpha[1:] != curve.alpha[:-1]) + 1
+    if len(inner):
+        shapes = curve.alpha[np.append(inner - 1, len(curve.alpha) - 1)]
+        ticks = _by_stretch(rng, np.append(counts[inner], counts[-1]), shapes, family)
+    else:
+        gaps = _fitted(unit_gaps(rng, curve.alpha[:1], np.array([n + 1]), family), np.array([n + 1]), counts[-1:])
+        ticks = np.cumsum(gaps)[:-1]
     times: Floats = np.interp(ticks, counts, curve.edges_s)
     # Rounding may carry the last ones onto the edge, which belongs to what comes after.
-    return np.minimum(times, np.nextafter(curve.edges_s[-1], -np.inf))
+    inside: Floats = np.minimum(times, np.nextafter(curve.edges_s[-1], -np.inf))
+    return inside
 
 
-def _placed_gaps(rng: np.random.Generator, counts: Floats, alpha: Floats, family: str) -> Floats:
-    """Return gaps on the axis of expected counts that sum to ``counts[-1]``: stretch by stretch of equal alpha."""
-    total = round(counts[-1])
-    inner = np.flatnonzero(alpha[1:] != alpha[:-1]) + 1
-    ends = np.concatenate((np.rint(counts[inner]), [total])).astype(np.int64)
-    sizes = np.diff(ends, prepend=0)
+def _by_stretch(rng: np.random.Generator, ends: Floats, shapes: Floats, family: str) -> Floats:
+    """Return ascending places on the axis of expected counts, stretch by stretch (of one alpha, up to ``ends``).
+
+    Each stretch is a circle of gaps, turned by chance: so no place in it is favoured, and the gap across an edge has
+    the mean it should have, which requests pinned to the edges would not give.
+    """
+    upto = np.floor(ends + rng.random()).astype(np.int64)
+    upto[-1] = round(ends[-1])
+    sizes = np.diff(upto, prepend=0)
     kept = sizes > 0
-    sizes, shapes = sizes[kept], alpha[np.concatenate((inner - 1, [len(alpha) - 1]))][kept]
-    gaps = unit_gaps(rng, shapes, sizes, family)
-    places = np.cumsum(sizes).astype(np.float64)
-    places[:-1] += rng.uniform(-_JITTER, _JITTER, len(places) - 1)
-    sums = np.add.reduceat(gaps, np.concatenate(([0], np.cumsum(sizes)[:-1])))
-    widths = np.diff(places, prepend=0.0)
+    starts = np.concatenate(([0.0], ends[:-1]))[kept]
+    sizes, shapes, widths = sizes[kept], shapes[kept], np.diff(ends, prepend=0.0)[kept]
+    gaps = _fitted(unit_gaps(rng, shapes, sizes, family), sizes, widths)
+    within = np.cumsum(gaps) - np.repeat(np.cumsum(widths) - widths, sizes)
+    turned = within + np.repeat(rng.random(len(sizes)) * widths, sizes)
+    width = np.repeat(widths, sizes)
+    turned = np.where(turned >= width, turned - width, turned)
+    return np.sort(np.clip(turned, 0.0, width) + np.repeat(starts, sizes), kind="stable")
+
+
+def _fitted(gaps: Floats, sizes: Ints, widths: Floats) -> Floats:
+    """Return the gaps of each stretch, scaled to add up to its width."""
+    heads = np.cumsum(sizes) - sizes
+    sums = np.add.reduceat(gaps, heads)
     if not np.all(sums > 0):  # shapes near 0 underflow: all gaps of a stretch may be 0
         gaps = np.where(np.repeat(sums > 0, sizes), gaps, 1.0)
         sums = np.where(sums > 0, sums, sizes)
-    gaps *= np.repeat(widths / sums, sizes) if len(sizes) > 1 else widths[0] / sums[0]
-    return gaps
+    factor = widths / sums
+    return gaps * (np.repeat(factor, sizes) if len(sizes) > 1 else factor[0])
 
 
 def unit_gaps(rng: np.random.Generator, alpha: Floats, sizes: Ints, family: str) -> Floats:

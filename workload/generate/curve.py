@@ -1,0 +1,68 @@
+"""The rate of one class of a model along the trace that is to be made: timeline, profile of the day, bursts. Pure."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workload.generate.lengths import draw_values
+from workload.model.model import Arrivals, Bursts, ModelClass
+from workload.scale.renewal import RateCurve
+
+Floats = NDArray[np.float64]
+
+_HOUR_S = 3600.0
+
+
+def curve_of(
+    rng: np.random.Generator, one: ModelClass, *, duration_s: float, start_s: float, steady: bool
+) -> RateCurve:
+    """Return rate and shape from 0 to ``duration_s``, which is ``start_s`` into the timeline or profile.
+
+    A timeline says both; else a profile says the rate; else, or if ``steady``, both are the class's own. Timelines and
+    profiles begin again at their end. Bursts are drawn and multiply the rate. The level is the model's own, bursts
+    apart: whoever uses the curve decides how many requests there are.
+    """
+    arrivals = one.arrivals
+    if steady or (arrivals.timeline is None and not arrivals.profile):
+        curve = RateCurve.steady(duration_s, arrivals.rate_per_s, arrivals.alpha)
+    else:
+        curve = _cut(*_period(arrivals), duration_s=duration_s, start_s=start_s)
+    return _with_bursts(rng, curve, one.bursts) if one.bursts else curve
+
+
+def _period(arrivals: Arrivals) -> tuple[Floats, Floats, Floats]:
+    """Return edges (one more), rates and shapes of one period of the timeline or the profile."""
+    if timeline := arrivals.timeline:
+        starts = np.asarray(timeline.start_s, np.float64)
+        edges = np.append(starts, starts[-1] + arrivals.window_s)
+        return edges, np.asarray(timeline.rate_per_s, np.float64), np.asarray(timeline.alpha, np.float64)
+    rates = np.asarray(arrivals.profile, np.float64) * arrivals.rate_per_s
+    edges = np.arange(len(rates) + 1, dtype=np.float64) * _HOUR_S
+    return edges, rates, np.full(len(rates), arrivals.alpha)
+
+
+def _cut(edges: Floats, rates: Floats, alpha: Floats, *, duration_s: float, start_s: float) -> RateCurve:
+    period_s = edges[-1]
+    start_s %= period_s
+    laps = int(np.ceil((start_s + duration_s) / period_s))
+    starts = (edges[:-1] + np.arange(laps)[:, None] * period_s).ravel()
+    first = int(np.searchsorted(starts, start_s, side="right")) - 1
+    last = int(np.searchsorted(starts, start_s + duration_s))
+    inside = np.concatenate(([start_s], starts[first + 1 : last], [start_s + duration_s])) - start_s
+    which = np.arange(first, last) % len(rates)
+    return RateCurve(edges_s=inside, rate_per_s=rates[which], alpha=alpha[which])
+
+
+def _with_bursts(rng: np.random.Generator, curve: RateCurve, bursts: Bursts) -> RateCurve:
+    """Return the curve with a Poisson number of episodes; one that begins during another ends it."""
+    n = int(rng.poisson(bursts.per_hour * curve.duration_s / _HOUR_S))
+    starts = np.sort(rng.uniform(curve.edges_s[0], curve.edges_s[-1], n))
+    ends = starts + draw_values(rng, n, bursts.duration_s)
+    ends = np.minimum(ends, np.append(starts[1:], curve.edges_s[-1]))
+    factors = draw_values(rng, n, bursts.factor)
+    edges = np.unique(np.concatenate((curve.edges_s, starts, ends)))
+    middles = (edges[1:] + edges[:-1]) / 2
+    which = np.searchsorted(curve.edges_s, middles) - 1
+    episode = np.searchsorted(starts, middles) - 1
+    inside = (episode >= 0) & (middles < ends[episode]) if n else np.zeros(len(middles), bool)
+    factor = np.where(inside, factors[episode], 1.0) if n else 1.0
+    return RateCurve(edges_s=edges, rate_per_s=curve.rate_per_s[which] * factor, alpha=curve.alpha[which])
