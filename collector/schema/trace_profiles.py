@@ -82,7 +82,7 @@ _ALL = (
         name="paper-6",
         about="the six columns of BurstGPT_1 and _2: no Session ID, no Elapsed time; failures too",
         columns=BURSTGPT_6,
-        rule="github.com/HPMLL/BurstGPT, README. Published Timestamps are whole seconds; a fraction is kept unless cut.",
+        rule="github.com/HPMLL/BurstGPT, README: Timestamp is whole seconds there; here a fraction is kept unless cut.",
     ),
     Profile(
         name="vllm",

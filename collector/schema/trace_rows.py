@@ -112,11 +112,11 @@ def _burstgpt_row(cells: list[str], place: dict[str, int]) -> TraceRow:
         raise ValueError(f"Log Type must be {CONVERSATION_LOG!r} or {API_LOG!r}")
     return TraceRow(
         submitted_us=parse_seconds("Timestamp", cell("Timestamp")),
-        session=_token("Session ID", cell("Session ID")),
+        session=parse_token("Session ID", cell("Session ID")),
         elapsed_us=parse_seconds("Elapsed time", cell("Elapsed time")) if cell("Elapsed time") else None,
-        model=_token("Model", cell("Model")),
-        request_tokens=_count("Request tokens", cell("Request tokens")),
-        response_tokens=_count("Response tokens", cell("Response tokens")),
+        model=parse_token("Model", cell("Model")),
+        request_tokens=parse_count("Request tokens", cell("Request tokens")),
+        response_tokens=parse_count("Response tokens", cell("Response tokens")),
         log_type=log_type or None,
     )
 
@@ -124,8 +124,8 @@ def _burstgpt_row(cells: list[str], place: dict[str, int]) -> TraceRow:
 def _azure_row(cells: list[str], place: dict[str, int]) -> TraceRow:
     return TraceRow(
         submitted_us=parse_calendar(cells[place["TIMESTAMP"]].strip()),
-        request_tokens=_count("ContextTokens", cells[place["ContextTokens"]].strip()),
-        response_tokens=_count("GeneratedTokens", cells[place["GeneratedTokens"]].strip()),
+        request_tokens=parse_count("ContextTokens", cells[place["ContextTokens"]].strip()),
+        response_tokens=parse_count("GeneratedTokens", cells[place["GeneratedTokens"]].strip()),
     )
 
 
@@ -169,7 +169,8 @@ def format_seconds(us: int) -> str:
     return f"{whole}.{fraction:06d}".rstrip("0") if fraction else str(whole)
 
 
-def _count(name: str, text: str) -> int | None:
+def parse_count(name: str, text: str) -> int | None:
+    """Return a whole number, None for an empty cell; ``3.0`` is 3. Raises ``ValueError``."""
     if not text:
         return None
     digits = text.removesuffix(".0")
@@ -178,7 +179,8 @@ def _count(name: str, text: str) -> int | None:
     return int(digits)
 
 
-def _token(name: str, text: str) -> str | None:
+def parse_token(name: str, text: str) -> str | None:
+    """Return a name, None for an empty cell. Raises ``ValueError`` for anything but printable ASCII without spaces."""
     if text and not is_token(text):
         raise ValueError(f"{name} must be 1-128 printable ASCII characters without spaces, not {text[:40]!a}")
     return text or None

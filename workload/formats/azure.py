@@ -1,0 +1,63 @@
+r"""Azure's LLM inference traces of 2023 and 2024: CSV, ``TIMESTAMP,ContextTokens,GeneratedTokens``.
+
+Source: github.com/Azure/AzurePublicDataset, AzureLLMInferenceTrace_{code,conv}.csv. Calendar times (UTC) with seven
+digits of fraction, of which microseconds keep six (the seventh is 0 throughout the code trace); lines end in ``\r\n``.
+No models, sessions or failures. The multimodal file's ``NumImages`` is read past.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from collector.schema.trace_rows import AZURE, parse_calendar, parse_count
+from workload.formats.format import Format, chunked, holds
+from workload.formats.reading import Reading, csv_cells, csv_header, numbered
+from workload.formats.record import Record
+from workload.formats.told import Told
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
+    """Return the rows of an Azure trace. Raises ``BadTrace`` for another header."""
+    rows = numbered(lines, reading)
+    place = csv_header(rows, AZURE, "Azure")
+    at, request_at, response_at = (place[name] for name in AZURE)
+    for line in rows:
+        try:
+            cells = csv_cells(line)
+            record = Record(
+                submitted_us=parse_calendar(cells[at].strip()),
+                request_tokens=parse_count("ContextTokens", cells[request_at].strip()),
+                response_tokens=parse_count("GeneratedTokens", cells[response_at].strip()),
+            )
+        except ValueError as error:
+            reading.bad(str(error))
+        except IndexError:
+            reading.bad(f"only {len(csv_cells(line))} columns, the header has {len(place)}")
+        else:
+            yield record
+
+
+def encode(records: Iterable[Record], told: Told) -> Iterator[bytes]:
+    """Return an Azure trace, lines ended as published. Unknown token numbers are empty cells."""
+    yield (",".join(AZURE) + "\r\n").encode()
+    yield from chunked(_line(record, told) for record in records)
+
+
+def _line(record: Record, told: Told) -> str:
+    if record.failed and record.response_tokens != 0:
+        told.changed["a failed request looks like any other"] += 1
+    stamp = _EPOCH + timedelta(microseconds=record.submitted_us)
+    tokens = ("" if n is None else str(n) for n in (record.request_tokens, record.response_tokens))
+    return f"{stamp:%Y-%m-%d %H:%M:%S.%f}0,{','.join(tokens)}\r\n"
+
+
+FORMAT = Format(
+    name="azure",
+    about="Azure's LLM inference traces: calendar times and token numbers",
+    suffix=".csv",
+    holds=holds("request_tokens", "response_tokens"),
+    absolute=True,
+    read=read,
+    encode=encode,
+)

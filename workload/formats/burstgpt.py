@@ -1,0 +1,140 @@
+"""BurstGPT: the paper's CSV, six columns (BurstGPT_1, _2) or eight (BurstGPT_3), and what each benchmark wants of it.
+
+Source: github.com/HPMLL/BurstGPT, README and the released files (v2.0). ``Timestamp`` and ``Elapsed time`` are seconds,
+``Timestamp`` from 0:00 of the first day; a failure has 0 response tokens and no other mark; unknown is an empty cell.
+Columns are found by name, so it does not matter that the eight-column files put two of them first.
+"""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from io import StringIO
+from itertools import islice
+
+from collector.schema.trace_profiles import Profile
+from collector.schema.trace_rows import (
+    BURSTGPT_6,
+    BURSTGPT_8,
+    LOG_TYPES,
+    TraceRow,
+    format_row,
+    parse_count,
+    parse_seconds,
+    parse_token,
+)
+from workload.formats.format import Encode, Format, Zero, holds
+from workload.formats.reading import Reading, csv_cells, csv_header, numbered
+from workload.formats.record import Record, row_of
+from workload.formats.told import Told
+
+_NEEDED = tuple(name for name in BURSTGPT_6 if name != "Total tokens")
+_HELD_6 = holds("model", "request_tokens", "response_tokens", "log_type")
+_HELD_8 = _HELD_6 | {"session", "elapsed_us"}
+_ROWS_A_CHUNK = 2_000
+
+
+def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
+    """Return the rows of a BurstGPT file. Raises ``BadTrace`` for another header."""
+    rows = numbered(lines, reading)
+    place = csv_header(rows, _NEEDED, "BurstGPT")
+    parse = _parser(place)
+    for line in rows:
+        try:
+            record = parse(csv_cells(line))
+        except ValueError as error:
+            reading.bad(str(error))
+        except IndexError:
+            reading.bad(f"only {len(csv_cells(line))} columns, the header has {len(place)}")
+        else:
+            yield record
+
+
+def _parser(place: dict[str, int]) -> Callable[[list[str]], Record]:
+    at, model_at, request_at, response_at, log_type_at = (place[name] for name in _NEEDED)
+    session_at, elapsed_at = place.get("Session ID"), place.get("Elapsed time")
+
+    def parse(cells: list[str]) -> Record:
+        log_type = cells[log_type_at].strip()
+        if log_type and log_type not in LOG_TYPES:
+            raise ValueError(f"Log Type must be {' or '.join(map(repr, sorted(LOG_TYPES)))}")
+        elapsed = "" if elapsed_at is None else cells[elapsed_at].strip()
+        return Record(
+            submitted_us=parse_seconds("Timestamp", cells[at].strip()),
+            session=None if session_at is None else parse_token("Session ID", cells[session_at].strip()),
+            elapsed_us=parse_seconds("Elapsed time", elapsed) if elapsed else None,
+            model=parse_token("Model", cells[model_at].strip()),
+            request_tokens=parse_count("Request tokens", cells[request_at].strip()),
+            response_tokens=parse_count("Response tokens", cells[response_at].strip()),
+            log_type=log_type or None,
+        )
+
+    return parse
+
+
+def encode(columns: tuple[str, ...], change: Callable[[TraceRow, Told], TraceRow] = lambda row, _: row) -> Encode:
+    """Return the writer of a BurstGPT file with these columns; ``change`` has the last word on each row."""
+
+    def write(records: Iterable[Record], told: Told) -> Iterator[bytes]:
+        text = StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        rows = (format_row(change(_row(record, told), told), columns) for record in records)
+        while chunk := list(islice(rows, _ROWS_A_CHUNK)):
+            writer.writerows(chunk)
+            yield text.getvalue().encode("ascii")
+            text.seek(0)
+            text.truncate()
+        yield text.getvalue().encode("ascii")
+
+    return write
+
+
+def _row(record: Record, told: Told) -> TraceRow:
+    row = row_of(record)
+    if row.response_tokens != record.response_tokens and record.response_tokens is not None:
+        told.changed["response tokens of a failed request written as 0"] += 1
+    return row
+
+
+def of_profile(profile: Profile) -> Format:
+    """Return a profile as a format that is only written: its columns, its refusals, its changes."""
+
+    def change(row: TraceRow, told: Told) -> TraceRow:
+        new = profile.apply(row)  # times count from the first row already: the conversion saw to it
+        if new is None:
+            raise ValueError("a row that the profile refuses came as far as its writer")
+        if new.model != row.model:
+            told.changed[f"Model written as {new.model}"] += 1
+        if (new.submitted_us, new.elapsed_us) != (row.submitted_us, row.elapsed_us):
+            told.changed["times cut to whole seconds"] += 1
+        return new
+
+    held = _HELD_8 if profile.columns == BURSTGPT_8 else _HELD_6
+    return Format(
+        name=profile.name,
+        about=profile.about,
+        suffix=".csv",
+        holds=held,
+        zero=Zero.FIRST if profile.from_first_row else Zero.DAY,
+        encode=encode(profile.columns, change),
+        refuses=lambda record: profile.refuses(row_of(record)),
+    )
+
+
+BURSTGPT_6_FORMAT = Format(
+    name="burstgpt-6",
+    about="BurstGPT_1 and _2: six columns, no sessions, no elapsed time",
+    suffix=".csv",
+    holds=_HELD_6,
+    zero=Zero.DAY,
+    read=read,
+    encode=encode(BURSTGPT_6),
+)
+BURSTGPT_8_FORMAT = Format(
+    name="burstgpt-8",
+    about="BurstGPT_3: eight columns, with Session ID and Elapsed time",
+    suffix=".csv",
+    holds=_HELD_8,
+    zero=Zero.DAY,
+    read=read,
+    encode=encode(BURSTGPT_8),
+)
