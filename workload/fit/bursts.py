@@ -1,0 +1,104 @@
+"""Burst episodes of a class, by the live detector: how often, how long, how much faster. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from streams.processors.scanz import ScanZ
+from streams.processors.settings import AnalysisSettings
+from workload.fit.candidates import Floats
+from workload.fit.lengths import quantiles_of
+from workload.model.model import Bursts
+from workload.trace.columns import Int64s
+
+WHOLE_S_MAX = 500_000  # a search takes 3 us a second; longer traces are searched in eight parts
+EPISODES_MIN = 3
+EXCESS_MIN = 0.02  # share of the requests that come in excess of the baseline; less changes nothing
+_PARTS, _PART_S = 8, 18_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episodes:
+    """Bursts found: onset and end (seconds from the trace's start) and by how much faster requests came (mean).
+
+    ``searched_s`` is how much of the trace was searched, ``whole`` whether that was all of it.
+    """
+
+    start_s: Floats
+    end_s: Floats
+    factor: Floats
+    excess: float
+    searched_s: float
+    whole: bool
+
+    def __len__(self) -> int:
+        return len(self.start_s)
+
+    @property
+    def per_hour(self) -> float:
+        """Episodes per hour of the time searched."""
+        return 3600 * len(self) / self.searched_s if self.searched_s else 0.0
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return what is known of bursts where nobody searched."""
+        empty = np.empty(0)
+        return cls(start_s=empty, end_s=empty, factor=empty, excess=0.0, searched_s=0.0, whole=False)
+
+
+def find_episodes(times_us: Int64s, *, start_us: int, span_s: float) -> Episodes:
+    """Return the bursts of arrivals at ``times_us`` (in order) in ``span_s`` seconds from ``start_us`` on.
+
+    ``scanz`` as it runs live, on counts per second: with its warm-up of 5 minutes, so that a burst at the very start
+    is missed. In a trace of more than ``WHOLE_S_MAX`` seconds it looks into eight parts of 5 hours, spread evenly.
+    """
+    seconds = int(span_s) + 1
+    second = (times_us - start_us) // 1_000_000
+    whole = seconds <= WHOLE_S_MAX
+    length = seconds if whole else _PART_S
+    starts = [0] if whole else [int(i * (seconds - length) / (_PARTS - 1)) for i in range(_PARTS)]
+    found: list[tuple[float, float, float, float]] = []
+    for start in starts:
+        low, high = np.searchsorted(second, (start, start + length))
+        counts = np.bincount(second[low:high] - start, minlength=length)
+        found += _search(start, counts.tolist())
+    columns = np.asarray(found, np.float64).reshape(-1, 4).T
+    return Episodes(
+        start_s=columns[0],
+        end_s=columns[1],
+        factor=columns[2],
+        excess=float(columns[3].sum()),
+        searched_s=float(length * len(starts)),
+        whole=whole,
+    )
+
+
+def _search(start: int, counts: Sequence[int]) -> list[tuple[float, float, float, float]]:
+    detector = ScanZ("", AnalysisSettings())
+    told = detector.feed(0, counts) + detector.start_over()
+    found = []
+    for burst in told:
+        if burst.state != "end" or burst.end is None or burst.end <= burst.onset or not burst.baseline_rate:
+            continue
+        lasted_s = (burst.end - burst.onset) / 1e6
+        factor = burst.arrivals / lasted_s / burst.baseline_rate
+        found.append((start + burst.onset / 1e6, start + burst.end / 1e6, factor, max(burst.excess, 0.0)))
+    return found
+
+
+def bursts_of(episodes: Episodes, n: int) -> Bursts | None:
+    """Return the model's part for a class of ``n`` requests; None unless bursts matter and all was searched.
+
+    Where only parts were searched, the windows' own alpha hold the bursts, and adding them would count them twice.
+    """
+    if not episodes.whole or len(episodes) < EPISODES_MIN or episodes.excess < EXCESS_MIN * n:
+        return None
+    return Bursts(
+        per_hour=episodes.per_hour,
+        duration_s=quantiles_of(episodes.end_s - episodes.start_s),
+        factor=quantiles_of(np.round(episodes.factor, 4)),
+        source=f"{len(episodes)} episodes found by scanz in {episodes.searched_s / 3600:.3g} h; "
+        f"{episodes.excess / n:.1%} of the requests are in excess of the baseline",
+    )

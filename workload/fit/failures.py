@@ -1,0 +1,49 @@
+"""How many requests fail, and whether more of them do under load. Pure."""
+
+import numpy as np
+
+from streams.stats.wilson import wilson_bounds
+from workload.model.model import Failures, LoadBin
+from workload.trace.columns import Trace
+
+MINUTE_US = 60_000_000
+BINS = 5
+ROWS_PER_BIN = 200
+
+
+def fit_failures(trace: Trace) -> Failures | None:
+    """Return the share of failed requests of a class, by its rate in the minute where that makes a difference.
+
+    By load: requests are cut by the rate of the minute they came in, into ``BINS`` ranges of about equal counts;
+    the ranges are kept if the 95 % intervals (Wilson) of the least and the greatest share do not meet. None for no
+    rows, and where the file does not tell failures at all (no outcome but OK, and not one zero-token response).
+    """
+    failed = trace.failed
+    n, bad = len(trace), int(failed.sum())
+    if not n or (not bad and bool(np.all(trace.response_tokens < 0))):
+        return None
+    bounds = wilson_bounds(bad, n) or (0.0, 1.0)
+    by_load = _by_load(trace)
+    source = f"{bad} of {n} requests; 95 % interval {bounds[0]:.4g} to {bounds[1]:.4g}"
+    if not by_load:
+        source += "; the load makes no difference that could be told from chance"
+    return Failures(ratio=bad / n, by_load=by_load, source=source)
+
+
+def _by_load(trace: Trace) -> tuple[LoadBin, ...]:
+    if len(trace) < 2 * ROWS_PER_BIN:
+        return ()
+    minute = (trace.submitted_us - trace.submitted_us[0]) // MINUTE_US
+    load = np.bincount(minute)[minute]
+    wanted = min(BINS, len(trace) // ROWS_PER_BIN)
+    edges = np.unique(np.quantile(load, np.arange(1, wanted + 1) / wanted, method="inverted_cdf"))
+    place = np.searchsorted(edges, load)
+    n = np.bincount(place, minlength=len(edges)).tolist()
+    bad = np.bincount(place, weights=trace.failed, minlength=len(edges)).tolist()
+    bounds = [wilson_bounds(int(k), int(of)) or (0.0, 1.0) for k, of in zip(bad, n, strict=True)]
+    if max(low for low, _ in bounds) <= min(high for _, high in bounds):
+        return ()
+    return tuple(
+        LoadBin(rate_up_to_per_s=float(edge) / 60, ratio=round(k / of, 6))
+        for edge, k, of in zip(edges.tolist(), bad, n, strict=True)
+    )

@@ -1,0 +1,86 @@
+"""alpha(t) of gaps whose lengths are known to the microsecond. Pure.
+
+For gaps of the chosen family the likelihood knows alpha best. Where moments and likelihood disagree (the tail is not
+the family's), the moments are taken: the model promises the CV.
+"""
+
+from math import log
+
+import numpy as np
+
+from streams.stats.polygamma import trigamma
+from workload.fit.burstiness import (
+    CROWDED_MIN,
+    GAPS_MIN,
+    LIKELIHOOD,
+    MOMENTS,
+    POOLED,
+    Burstiness,
+    alpha_of,
+    by_moments,
+    crowded,
+    in_company,
+    interval,
+    judged_windows,
+    merging,
+    spread_over,
+    weighed,
+)
+from workload.fit.candidates import Floats, best
+from workload.fit.gap_families import Gaps, gap_candidates, gap_shapes
+from workload.trace.columns import Int64s
+
+ZEROS_MAX = 0.01  # share of gaps of no length that chance explains; more are requests sent together
+MISFIT_MAX = 0.25  # |ln(alpha by moments / alpha by likelihood)|: beyond, the family's tail is not the data's
+
+
+def fine_burstiness(gaps: Floats, window: Int64s, number: int) -> Burstiness | None:
+    """Return the burstiness of ``gaps``; ``window`` says for each in which of ``number`` windows it ends.
+
+    The unit does not matter, but a gap of no length must be 0. None where no window, and not all of them together,
+    has ``FEW_GAPS`` gaps above 0 that differ.
+    """
+    merged = merging(window, number)
+    wide, positive = window // merged, gaps > 0
+    kept, place = crowded(wide[positive], gaps[positive])
+    if not len(kept):
+        return None
+    mine = place[wide[positive]] >= 0
+    known = Gaps(gaps[positive][mine], place[wide[positive]][mine])
+    candidates = gap_candidates(known.only(judged_windows(len(kept))))
+    winner = best(candidates)
+    family = winner.family if winner else "gamma"
+    n = np.bincount(wide)[kept].astype(np.float64)
+    likely = np.where(n >= GAPS_MIN, alpha_of(family, gap_shapes(known, family)), np.nan)
+    moments, pooled = by_moments(gaps, wide)
+    moment = np.where(n >= GAPS_MIN, moments[kept], np.nan)
+    zeros = 1 - float(positive.mean())
+    misfit = _misfit(weighed(moment, n), weighed(likely, n))
+    if in_company(np.bincount(wide), GAPS_MIN) < CROWDED_MIN or misfit is None:
+        method, alpha, alphas = POOLED, pooled, np.full(len(kept), np.nan)
+    elif zeros <= ZEROS_MAX and abs(misfit) <= MISFIT_MAX:
+        method, alpha, alphas = LIKELIHOOD, weighed(likely, n), likely
+    else:
+        method, alpha, alphas = MOMENTS, weighed(moment, n), moment
+    if alpha is None:
+        return None
+    used = float(n.sum() if method == POOLED else n[~np.isnan(alphas)].sum())
+    spread = 1 + alpha * float(trigamma(1 + alpha)) if method == LIKELIHOOD else 2 * (1 + 1 / alpha)
+    bounds = (None, None) if misfit is not None and abs(misfit) > MISFIT_MAX else interval(alpha, spread / used)
+    return Burstiness(
+        alpha=alpha,
+        lower=bounds[0],
+        upper=bounds[1],
+        by_window=spread_over(kept, alphas, merged=merged, number=number),
+        family=family,
+        candidates=candidates,
+        method=method,
+        misfit=misfit,
+        gaps=int(used),
+        zeros=zeros,
+        merged=merged,
+    )
+
+
+def _misfit(moment: float | None, likely: float | None) -> float | None:
+    return log(moment / likely) if moment and likely else None
