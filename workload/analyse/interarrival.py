@@ -23,7 +23,7 @@ def describe(times_us: Int64s, resolution_us: int = 1) -> ArrivalStats:
     maximum likelihood shape corrected for bias; with up to 1 % of gaps of no length Ye and Chen's; with more the
     moments'. What cannot be known (fewer than two arrivals, all at one time) is None.
     """
-    times = np.sort(times_us)
+    times = times_us if bool(np.all(times_us[1:] >= times_us[:-1])) else np.sort(times_us)
     gaps_us = np.diff(times)
     n, gaps = len(times), len(gaps_us)
     total_us = int(times[-1] - times[0]) if gaps else 0
@@ -76,11 +76,18 @@ def _fit(
 ) -> GammaFit | None:
     if resolution_us >= SECOND_US:
         step_rate = rate * resolution_us / SECOND_US
-        whole, seen = np.unique(gaps_us // resolution_us, return_counts=True)
+        whole, seen = _histogram(gaps_us // resolution_us)
         span_s = int(gaps_us.sum()) // SECOND_US + 1
         binned = [_binned(counts[scale], scale, span_s // scale) for scale in SCALES_S]
         return fit_whole_seconds(step_rate, c2, histogram=(whole, seen), binned=binned)
     return _fit_fine(gaps_us, c2)
+
+
+def _histogram(gaps: Int64s) -> tuple[Int64s, Int64s]:
+    if int(gaps.max()) > 1_000_000:
+        return np.unique(gaps, return_counts=True)
+    seen = np.bincount(gaps)
+    return np.flatnonzero(seen), seen[seen > 0]
 
 
 def _binned(counts: SparseCounts, scale: int, bins: int) -> BinnedCounts:
