@@ -32,7 +32,7 @@ from workload.report.page import (
     published,
     side_by_side,
 )
-from workload.report.plots import Axis
+from workload.report.plot_specs import Axis
 from workload.report.tables import pairs, table
 
 _PAPER = (

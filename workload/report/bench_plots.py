@@ -10,7 +10,8 @@ from typing import TypeAlias
 from workload.report.bench_rows import Run, cv, rate_title, reasons, target
 from workload.report.numbers import known, number, percent
 from workload.report.page import Html, element, figure
-from workload.report.plots import Axis, HeatMap, Plot, Series, draw, draw_heat_map
+from workload.report.plot_specs import Axis, HeatMap, Plot, Series
+from workload.report.plots import draw, draw_heat_map
 from workload.report.thin import floats
 
 Groups: TypeAlias = Sequence[tuple[float | None, Sequence[Run]]]

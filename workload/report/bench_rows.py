@@ -19,7 +19,7 @@ COLUMNS: Sequence[tuple[str, Callable[[Run], str]]] = (
     ("p99", lambda run: duration(quantile(run, "ttft_s", "p99"))),
     ("latency p50", lambda run: duration(quantile(run, "latency_s", "p50"))),
     ("p99", lambda run: duration(quantile(run, "latency_s", "p99"))),
-    ("ITL p99", lambda run: duration(quantile(run, "itl_s", "p99"))),
+    ("TPOT p99", lambda run: duration(quantile(run, "tpot_s", "p99"))),
     ("tokens/s", lambda run: number(run.get("throughput_tokens_per_s"))),
     ("good/s", lambda run: number(run.get("goodput_per_s"))),
     ("SLO met", lambda run: percent(run.get("slo_ok_ratio"))),
@@ -30,8 +30,9 @@ COLUMNS: Sequence[tuple[str, Callable[[Run], str]]] = (
     ("queue peak", lambda run: number(run.get("waiting_peak"))),
 )
 EXPLAINED = (
-    "CV is that of the gaps actually sent. TTFT: time to the first token. ITL: between tokens. good/s: requests a "
-    "second that met every objective. KV full: share of the time with the KV cache at 99 % or more."
+    "CV is that of the gaps actually sent. TTFT: time to the first token. TPOT: time per token after the first. "
+    "good/s: requests a second that met the objective. KV full: share of the time with 97 % of the KV cache or more in "
+    "use. Failed: with bounds that hold 95 %."
 )
 
 
@@ -80,7 +81,7 @@ def reasons(runs: Sequence[Run]) -> list[str]:
 
 def rate_title(asked: float | None) -> str:
     """Return what a group of runs is called."""
-    return "Rate not told" if asked is None else f"{number(asked)} requests/s"
+    return "Rate not told" if asked is None else f"{asked:,.4g} requests/s"
 
 
 def described(value: object) -> str:

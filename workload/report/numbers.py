@@ -48,18 +48,20 @@ def duration(seconds: object) -> str:
     """Return a length of time in the unit it is told in: milliseconds below a second, days above two.
 
     >>> duration(0.0123), duration(12.34), duration(90), duration(86400 * 110), duration(None), duration(0)
-    ('12.3 ms', '12.3 s', '90.0 s', '110 d', '-', '0 s')
+    ('12.3 ms', '12.3 s', '90 s', '110 d', '-', '0 s')
     """
     if not known(seconds):
         return ABSENT
     if seconds == 0:
         return "0 s"
     if abs(seconds) < 1:
-        return f"{number(seconds * 1e3)} ms"
-    for size, unit in _UNITS:
-        if abs(seconds) >= 2 * size:
-            return f"{number(seconds / size)} {unit}"
-    return f"{number(seconds)} s"
+        return f"{_short(seconds * 1e3)} ms"
+    size, unit = next((pair for pair in _UNITS if abs(seconds) >= 2 * pair[0]), (1, "s"))
+    return f"{_short(seconds / size)} {unit}"
+
+
+def _short(value: float) -> str:
+    return number(round(value) if abs(value - round(value)) < 1e-9 else float(value))
 
 
 def count(n: int, one: str, many: str | None = None) -> str:

@@ -4,8 +4,7 @@ Every function takes ``name`` (unique on the page), ``title`` and ``description`
 returns what ``workload.report.svg.for_page`` makes of the drawing: page colours, a viewBox, text as text.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC
 from io import StringIO
 from typing import Any, Literal
@@ -15,17 +14,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike
 
 from workload.report.numbers import number
+from workload.report.plot_specs import SIZES, Axis, HeatMap, Plot, Scale, Series
 from workload.report.svg import for_page, sentinel
-from workload.report.thin import floats, thinned
-
-Style = Literal["line", "steps", "dots", "dashed", "band", "bars", "line+dots"]
-Scale = Literal["linear", "log", "time"]
-
-SIZES = {"wide": (940, 250), "half": (460, 280), "small": (300, 180)}  # pixels at full width of the page
+from workload.report.thin import MOST_POINTS, floats, thinned
 
 _RC: Any = {
     "svg.fonttype": "none",  # text stays text: it can be searched, read aloud, and costs a tenth of the bytes
@@ -52,58 +47,6 @@ _RC: Any = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
-    """What is drawn of one column of numbers; absent values (None, NaN) are gaps.
-
-    Attributes:
-        x, y: equally long.
-        label: in the legend; empty for none.
-        style: ``band`` fills from ``y`` up to ``upper``; ``bars`` are ``width`` wide (in units of x).
-        colour: a name of ``svg.COLOURS``.
-    """
-
-    x: ArrayLike
-    y: ArrayLike
-    label: str = ""
-    style: Style = "line"
-    colour: str = "s0"
-    upper: ArrayLike | None = None
-    width: float = 0.8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
-    """One axis.
-
-    Attributes:
-        label: what it measures, with its unit.
-        scale: ``time``: values are seconds since the epoch.
-        low, high: bounds; None: as the data want.
-        ticks: (place, text) to write instead of numbers.
-    """
-
-    label: str = ""
-    scale: Scale = "linear"
-    low: float | None = None
-    high: float | None = None
-    ticks: Sequence[tuple[float, str]] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plot:
-    """A plot: ``series`` over shared axes. ``marks`` are values of y to compare with: (y, what it is)."""
-
-    name: str
-    title: str
-    description: str
-    series: Sequence[Series]
-    x: Axis = field(default_factory=Axis)
-    y: Axis = field(default_factory=Axis)
-    size: str = "half"
-    marks: Sequence[tuple[float, str]] = ()
-
-
 def draw(plot: Plot) -> str:
     """Return the plot as SVG for a page."""
 
@@ -113,8 +56,8 @@ def draw(plot: Plot) -> str:
         for at, what in plot.marks:
             axes.axhline(at, color=sentinel("muted"), linewidth=1, linestyle=(0, (4, 3)))
             axes.annotate(
-                what, (1, at), xycoords=("axes fraction", "data"), xytext=(-2, 3), textcoords="offset points",
-                ha="right", fontsize=10.5, color=sentinel("muted"),
+                what, (1, at), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
+                va="center", fontsize=10.5, color=sentinel("muted"),
             )  # fmt: skip
         _set_axis(axes, "x", plot.x)
         _set_axis(axes, "y", plot.y)
@@ -123,21 +66,6 @@ def draw(plot: Plot) -> str:
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=columns, borderaxespad=0, columnspacing=1.4)
 
     return _svg(paint, plot.name, plot.title, plot.description, plot.size)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeatMap:
-    """A table of ratios as colours: 1 is good, 0 is bad. ``values[row][column]``; None is left empty."""
-
-    name: str
-    title: str
-    description: str
-    columns: Sequence[str]
-    rows: Sequence[str]
-    values: Sequence[Sequence[float | None]]
-    x_label: str = ""
-    y_label: str = ""
-    size: str = "half"
 
 
 def draw_heat_map(plot: HeatMap) -> str:
@@ -207,7 +135,8 @@ def _paint_dashed(axes: Axes, series: Series, scale: Scale) -> None:
 
 def _paint_dots(axes: Axes, series: Series, scale: Scale) -> None:
     """Dots as strokes of no length with round ends: one path, where markers would be an element each."""
-    x, y = thinned(series.x, series.y)
+    every = -(-len(floats(series.x)) // MOST_POINTS) or 1  # a sample: extremes alone would not look like the cloud
+    x, y = floats(series.x)[::every], floats(series.y)[::every]
     places, gap = _x(x, scale), np.full(len(x), np.nan)
     xs, ys = (np.column_stack((v, v, gap)).ravel() for v in (places, y))
     look: Any = {"linewidth": 3.4, "solid_capstyle": "round", "alpha": 0.5, "color": sentinel(series.colour)}
@@ -247,24 +176,29 @@ _PAINT: dict[str, Callable[[Axes, Series, Scale], None]] = {
 
 def _set_axis(axes: Axes, which: Literal["x", "y"], axis: Axis) -> None:
     mine = axes.xaxis if which == "x" else axes.yaxis
-    set_limits = axes.set_xlim if which == "x" else axes.set_ylim
     mine.set_label_text(axis.label)
     if axis.scale == "log":
         (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-        mine.set_major_locator(LogLocator(10, numticks=8))
-        mine.set_minor_formatter(NullFormatter())
+    if axis.low is not None or axis.high is not None:
+        (axes.set_xlim if which == "x" else axes.set_ylim)(axis.low, axis.high)
     if axis.scale == "time":
         locator = AutoDateLocator(minticks=3, maxticks=9, tz=UTC)  # type: ignore[no-untyped-call]
         mine.set_major_locator(locator)
         mine.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
-    elif axis.ticks is not None:
+        return
+    if axis.ticks is not None:
         mine.set_ticks([at for at, _ in axis.ticks], [text for _, text in axis.ticks])
-    else:
-        if axis.scale == "linear":
-            mine.set_major_locator(MaxNLocator(6))
-        mine.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
-    if axis.low is not None or axis.high is not None:
-        set_limits(axis.low, axis.high)
+        mine.set_minor_locator(NullLocator())
+        return
+    mine.set_major_locator(_log_ticks(axes, which) if axis.scale == "log" else MaxNLocator(6))
+    mine.set_minor_formatter(NullFormatter())
+    mine.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+
+
+def _log_ticks(axes: Axes, which: Literal["x", "y"]) -> LogLocator:
+    """Powers of ten alone would leave an axis of less than two of them with a tick or none."""
+    low, high = sorted(axes.get_xlim() if which == "x" else axes.get_ylim())
+    return LogLocator(10, subs=(1,) if high > 60 * low else (1, 2, 5), numticks=8)
 
 
 _LARGE = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -276,8 +210,3 @@ def _tick(value: float) -> str:
         if abs(value) >= size * (10 if letter == "k" else 1):
             return f"{value / size:.4g}{letter}"
     return f"{value:.4g}" if abs(value) >= 1e-4 or not value else number(value, 1)
-
-
-def is_drawable(values: ArrayLike) -> bool:
-    """Return whether there is any number to draw."""
-    return bool(np.any(np.isfinite(floats(values))))

@@ -1,0 +1,120 @@
+"""An analysis in sentences: what to know of a trace before any table. Pure; the same on the terminal and on a page."""
+
+from collections.abc import Iterator
+
+from workload.report.analysis_parts import Facts
+from workload.report.numbers import count, duration, known, number, percent
+
+_FAMILIES = {"exponential": "exponential", "gamma": "Gamma", "weibull": "Weibull", "lognormal": "log-normal"}
+_RHYTHM = 0.5  # autocorrelation from which a daily rhythm is called one
+_WEAK = 0.2
+_CALM, _BURSTY = 0.8, 1.2  # CV: below regular, between about Poisson
+
+
+def findings(facts: Facts) -> list[str]:
+    """Return the sentences, most important first; of an empty trace, one."""
+    if not facts["file"]["rows"]:
+        return ["The trace has no requests."]
+    parts = (_volume, _burstiness, _family, _dispersion, _rhythm, _bursts, _lengths, _sessions, _failures)
+    return [sentence for part in parts for sentence in part(facts)]
+
+
+def _volume(facts: Facts) -> Iterator[str]:
+    rate, told = facts["rate"], facts["file"]
+    volume = f"{count(told['rows'], 'request')} in {duration(told['span_s'])}"
+    if known(rate["mean_per_s"]):
+        peak = rate["peak_minute_per_s"]
+        busiest = f", {number(peak)}/s in the busiest minute" if known(peak) else ""
+        yield f"{volume}: {number(rate['mean_per_s'])}/s on average{busiest}."
+    else:
+        yield f"{volume}."
+
+
+def _burstiness(facts: Facts) -> Iterator[str]:
+    found = facts["burstiness"]
+    middle = (found["quantiles"].get("cv") or {}).get("p50")
+    if not known(middle):
+        yield f"Burstiness by window is not known: no window of {duration(found['window_s'])} has enough requests."
+        return
+    word = "More regular than Poisson" if middle < _CALM else "About Poisson" if middle <= _BURSTY else "Bursty"
+    alpha = (found["quantiles"].get("alpha") or {}).get("p50")
+    yield (
+        f"{word}: the median CV of the gaps in windows of {duration(found['window_s'])} is {number(middle)} (α "
+        f"{number(alpha)}); {percent(found['cv_above_one_ratio'])} of the windows are above 1, which is Poisson."
+    )
+
+
+def _family(facts: Facts) -> Iterator[str]:
+    wins = {name: share for name, share in facts["burstiness"]["wins"].items() if known(share)}
+    if facts["burstiness"]["fitted"] and wins:
+        best = max(wins, key=lambda name: wins[name])
+        yield (
+            f"Of the four families, {_FAMILIES.get(best, best)} describes the gaps best in {percent(wins[best])} of "
+            f"{count(facts['burstiness']['fitted'], 'window')}."
+        )
+
+
+def _dispersion(facts: Facts) -> Iterator[str]:
+    idc = facts["burstiness"]["overall"]["idc"]
+    scale = next((scale for scale in ("60", "10", "1") if known(idc.get(scale))), None)
+    if scale is not None:
+        yield f"Counts per {scale} s vary {number(idc[scale])} times as much as Poisson’s would."
+
+
+def _rhythm(facts: Facts) -> Iterator[str]:
+    day = facts["rate"]["day_autocorrelation"]
+    if not known(day):
+        return
+    word = "A daily rhythm" if day >= _RHYTHM else "A weak daily rhythm" if day >= _WEAK else "No daily rhythm"
+    ratio = facts["rate"]["peak_over_trough"]
+    hours = (
+        f"; the busiest hour of the day has {number(ratio)} times the requests of the quietest" if known(ratio) else ""
+    )
+    yield f"{word} (autocorrelation {number(day)} a day apart){hours}."
+
+
+def _bursts(facts: Facts) -> Iterator[str]:
+    found = facts["bursts"]
+    if found["n"]:
+        yield (
+            f"{count(found['n'], 'burst')} ({number(found['per_day'])} a day): {percent(found['time_ratio'])} of the "
+            f"time, {percent(found['arrivals_ratio'])} of the requests; half of them over "
+            f"{number(found['factor'].get('p50'))} times the base rate and over "
+            f"{duration(found['duration_s'].get('p50'))}."
+        )
+
+
+def _lengths(facts: Facts) -> Iterator[str]:
+    request, response = facts["lengths"]["request"], facts["lengths"]["response"]
+    told = [
+        f"{side} median {number(of['quantiles'].get('p50'))}, p99 {number(of['quantiles'].get('p99'))}"
+        for side, of in (("request", request), ("response", response))
+        if of["n"]
+    ]
+    if told:
+        correlation = facts["relation"]["spearman"]
+        related = f"; rank correlation {number(correlation)}" if known(correlation) else ""
+        yield f"Tokens: {', '.join(told)}{related}."
+
+
+def _sessions(facts: Facts) -> Iterator[str]:
+    found = facts["sessions"]
+    if found["sessions"]:
+        yield (
+            f"{count(found['sessions'], 'session')}: {percent(found['single_ratio'])} have one turn, mean "
+            f"{number(found['turns']['mean'])}; {percent(found['later_turn_ratio'])} of their requests carry a history."
+        )
+
+
+def _failures(facts: Facts) -> Iterator[str]:
+    found = facts["failures"]
+    if not found["failed"]:
+        if found["n"]:
+            yield "No request is marked as failed."
+        return
+    load, cv = found["rate_correlation"], found["cv_correlation"]
+    related = f"; rank correlation with the rate {number(load)}, with the CV {number(cv)}" if known(load) else ""
+    yield (
+        f"{percent(found['ratio'])} of the requests failed (95 %: {percent(found['lower'])} to "
+        f"{percent(found['upper'])}){related}."
+    )

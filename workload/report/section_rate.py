@@ -1,0 +1,140 @@
+"""Section: requests over time; hours, weekdays, periodicity."""
+
+from workload.report.analysis_parts import Clock, Facts, beside_published, classes_of
+from workload.report.numbers import known, number
+from workload.report.page import Html, Section, absent, figure, how_to_read, method, side_by_side
+from workload.report.plot_specs import Axis, Plot, Series, is_drawable
+from workload.report.plots import draw
+from workload.report.published import RATE
+from workload.report.tables import table
+from workload.report.thin import floats
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def rate_section(facts: Facts, clock: Clock) -> Section:
+    """Return the section; a trace of fewer than two requests has no rate."""
+    rate = facts["rate"]
+    if not known(rate["mean_per_s"]):
+        return Section("rate", "Rate and periodicity", [absent("Fewer than two requests, or all at once: no rate.")])
+    body = [
+        how_to_read(
+            "People give a day and a week their shape: busy hours, a dip at lunch, quiet nights and weekends. Programs "
+            "(APIs) do not: their load comes in campaigns of hours or days. Capacity is decided by the peaks."
+        ),
+        _over_time(facts, clock),
+        side_by_side(*_hours(facts), *_weekdays(facts), *_autocorrelation(facts)),
+        _classes(facts),
+        beside_published(facts, RATE),
+        method(
+            f"Rate over time in bins of {number(rate['series_step_s'])} s. Hours and weekdays: "
+            f"{facts['file']['origin']}. The rate of an hour counts only the time the trace covers of it. "
+            "Autocorrelation of hourly counts: near 1 at 24 h is a daily rhythm, near 0 none."
+        ),
+    ]
+    return Section("rate", "Rate and periodicity", body)
+
+
+def _over_time(facts: Facts, clock: Clock) -> Html:
+    rate = facts["rate"]
+    start = float(facts["file"]["first_s"] or 0.0)
+    step = float(rate["series_step_s"])
+    first = start - start % step if step else start
+    plot = Plot(
+        name="rate",
+        title="Requests per second over time",
+        description=f"Mean {number(rate['mean_per_s'])}/s; busiest minute {number(rate['peak_minute_per_s'])}/s.",
+        series=[Series(x=clock.places(floats(rate["series"]["start_s"]) + first), y=rate["series"]["per_s"])],
+        x=clock.axis(),
+        y=Axis(label="requests/s", low=0),
+        size="wide",
+        marks=[(rate["mean_per_s"], f"mean {number(rate['mean_per_s'])}")],
+    )
+    return figure(
+        draw(plot),
+        f"Requests per second. Mean {number(rate['mean_per_s'])}, busiest hour {number(rate['peak_hour_per_s'])}, "
+        f"busiest minute {number(rate['peak_minute_per_s'])}.",
+        size="wide",
+    )
+
+
+def _hours(facts: Facts) -> list[Html]:
+    rate = facts["rate"]
+    if not is_drawable(rate["hour_of_day"]):
+        return []
+    hours = list(range(24))
+    plot = Plot(
+        name="hours",
+        title="Rate by hour of the day",
+        description=f"Busiest at {rate['peak_hour']} h, quietest at {rate['trough_hour']} h.",
+        series=[
+            Series(x=hours, y=rate["hour_of_day"], style="bars", label="mean"),
+            Series(x=hours, y=rate["hour_of_day_median"], style="line+dots", colour="s1", label="median of days"),
+        ],
+        x=Axis(label="hour of the day", ticks=[(h, str(h)) for h in range(0, 24, 3)]),
+        y=Axis(label="requests/s", low=0),
+    )
+    ratio = rate["peak_over_trough"]
+    told = f": {number(ratio)} times as many" if known(ratio) else ""
+    return [
+        figure(
+            draw(plot),
+            f"By hour of the day. Busiest at {rate['peak_hour']} h, quietest at {rate['trough_hour']} h{told}.",
+        )
+    ]
+
+
+def _weekdays(facts: Facts) -> list[Html]:
+    weekday = facts["rate"]["weekday"]
+    if not is_drawable(weekday):
+        return []
+    plot = Plot(
+        name="weekdays",
+        title="Rate by weekday",
+        description="Monday to Sunday.",
+        series=[Series(x=list(range(len(weekday))), y=weekday, style="bars")],
+        x=Axis(ticks=list(enumerate(_DAYS))),
+        y=Axis(label="requests/s", low=0),
+    )
+    return [figure(draw(plot), "By weekday; days the trace does not cover are empty.")]
+
+
+def _autocorrelation(facts: Facts) -> list[Html]:
+    rate = facts["rate"]
+    found = rate["autocorrelation"]
+    if not found.get("lag_h") or not is_drawable(found["value"]):
+        return []
+    plot = Plot(
+        name="autocorrelation",
+        title="Autocorrelation of the hourly rate",
+        description="Peaks at multiples of 24 hours are a daily rhythm.",
+        series=[Series(x=found["lag_h"], y=found["value"])],
+        x=Axis(label="hours apart", ticks=[(h, str(h)) for h in range(0, int(max(found["lag_h"])) + 1, 24)]),
+        y=Axis(label="correlation", high=1),
+    )
+    return [
+        figure(
+            draw(plot),
+            f"Autocorrelation: {number(rate['day_autocorrelation'])} a day apart, "
+            f"{number(rate['week_autocorrelation'])} a week apart.",
+        )
+    ]
+
+
+def _classes(facts: Facts) -> Html:
+    header = ["", "requests", "mean/s", "busiest hour/s", "busiest minute/s", "peak hour", "peak/trough", "r (day)",
+              "r (week)"]  # fmt: skip
+    rows = [_row("all", facts), *(_row(of["name"], of) for of in classes_of(facts))]
+    return table(header, rows, caption="By class of requests")
+
+
+def _row(name: str, facts: Facts) -> list[str]:
+    rate = facts["rate"]
+    peak = "-" if rate["peak_hour"] is None else f"{rate['peak_hour']} h"
+    return [
+        name,
+        number(rate["n"]),
+        *(number(rate[key]) for key in ("mean_per_s", "peak_hour_per_s", "peak_minute_per_s")),
+        peak,
+        *(number(rate[key]) for key in ("peak_over_trough", "day_autocorrelation", "week_autocorrelation")),
+    ]
