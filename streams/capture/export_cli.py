@@ -1,40 +1,51 @@
-"""`burstwatch trace export`: captured segments into the paper's CSV, a lossless sidecar and a manifest."""
+"""`burstwatch trace export`: captured segments into the paper's table, a lossless sidecar and a manifest."""
 
 import argparse
 import json
+import secrets
 import sys
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from collector.schema.columns import TIME_US_MAX
 from collector.schema.errors import OperatorError
+from collector.schema.trace_profiles import PROFILES
 from collector.schema.trace_rows import BURSTGPT_6, BURSTGPT_8
-from streams.capture.export import Wanted, export, list_segments
-from streams.capture.output import side_path
-from streams.capture.rows import Listed, Only
+from streams.capture.export import Wanted, export, path_of_service
+from streams.capture.export_summary import summary
+from streams.capture.instants import parse_instant
+from streams.capture.key_file import publication_key
+from streams.capture.listing import Vanished, list_segments, open_segments
+from streams.capture.parquet import load_polars
+from streams.capture.publication import KEY_BYTES, Publication
+from streams.capture.rows import Only
 
 _COLUMNS = {"8": BURSTGPT_8, "6": BURSTGPT_6}
 _BAR_FROM_ROWS = 50_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TRIES = 3
 
 _DESCRIPTION = """\
 Merges all finished segments of a capture folder, sorted by submission time, into three files:
-  OUT            the trace in the BurstGPT schema (CSV, header names as published)
+  OUT               the trace in the BurstGPT schema (CSV, header names as published; or Parquet, with all columns)
   *.sidecar.jsonl   every field of every request, same order, nothing lost
-  *.manifest.json   origin, counts by outcome, known losses, hashes
-Safe to run while a capture is writing to the folder."""
+  *.manifest.json   origin, counts by outcome, known losses, completeness, who could be identified, hashes
+Safe to run while a capture is writing to the folder. `burstwatch trace verify OUT` proves the three later."""
 
 _EXAMPLES = """\
 examples:
   burstwatch trace export ./captured --out trace.csv
   burstwatch trace export ./captured --out v1.csv --columns 6 --whole-seconds
   burstwatch trace export ./captured --out chat.csv --service chat --origin 2026-11-01T00:00:00Z
+  burstwatch trace export ./captured --out day.parquet --format parquet --from 2026-11-01 --to 2026-11-02
+  burstwatch trace export ./captured --out bench.csv --profile vllm
+  burstwatch trace export ./captured --out trace.csv --split service        # trace.chat.csv, trace.code.csv, ...
+  burstwatch trace export ./captured --out public.csv --rekey random --whole-seconds
 
-A failed request has Response tokens 0, as in the published files; an unknown value is an empty cell."""
+A failed request has Response tokens 0, as in the published files; an unknown value is an empty cell.
+Requests that were still open come with a later export, at their place in time; the manifest counts them."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,12 +57,29 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR", help="the --out folder of `burstwatch capture`")
-    add("--out", type=Path, required=True, metavar="FILE.csv", help="the CSV to write; replaced if it exists")
-    add(
+    add("--out", type=Path, required=True, metavar="FILE", help="the table to write; replaced if it exists")
+    _add_table(parser)
+    _add_choice(parser.add_argument_group("which requests").add_argument)
+    _add_privacy(parser.add_argument_group("for publication").add_argument)
+    add("--json", action="store_true", help="print the manifest instead of a summary")
+    return parser
+
+
+def _add_table(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--format", choices=["csv", "parquet"], help="default: what the name of --out ends in, else csv")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument(
         "--columns",
         choices=sorted(_COLUMNS),
         default="8",
         help="8 with Session ID and Elapsed time (BurstGPT_3), 6 without (default: %(default)s)",
+    )
+    shape.add_argument(
+        "--profile",
+        choices=sorted(PROFILES),
+        metavar="NAME",
+        help="a CSV that a benchmark tool can read, its rules kept: " + ", ".join(sorted(PROFILES)),
     )
     add("--whole-seconds", action="store_true", help="cut Timestamp and Elapsed time to whole seconds")
     add(
@@ -61,27 +89,44 @@ def _parser() -> argparse.ArgumentParser:
         help="the instant Timestamp counts from, as 2026-11-01T00:00:00Z; UTC unless it says otherwise; "
         "auto is 0:00:00 UTC of the first day (default: %(default)s)",
     )
+    add("--split", choices=["service"], help="one trace for each service instead of one for all")
+
+
+def _add_choice(add: Callable[..., object]) -> None:
     add("--service", metavar="NAME", help="only this service's requests (default: all)")
     add("--agent", metavar="ID", help="only what this agent saw (default: all)")
-    add("--json", action="store_true", help="print the manifest instead of a summary")
-    return parser
+    add("--from", dest="begin", metavar="ISO", help="only requests submitted at this instant or later")
+    add("--to", dest="end", metavar="ISO", help="only requests submitted before this instant")
+
+
+def _add_privacy(add: Callable[..., object]) -> None:
+    add(
+        "--rekey",
+        metavar="FILE|random",
+        help="hash session tags and request ids again, with the key in FILE (made if absent) or one that nobody "
+        "keeps: the trace can then be joined neither with the live system nor with another publication",
+    )
+    add("--no-sessions", action="store_true", help="leave session tags out")
 
 
 def main(argv: list[str]) -> int:
     """Export once. Returns 0."""
     args = _parser().parse_args(argv)
     if args.out.suffix in {"", ".json", ".jsonl"}:
-        raise OperatorError(f"--out {args.out} must name the CSV file to write, such as trace.csv")
-    wanted = Wanted(
-        columns=_COLUMNS[args.columns],
-        whole_seconds=args.whole_seconds,
-        origin_us=parse_origin(args.origin),
-        only=Only(service=args.service, agent=args.agent),
-    )
-    listed = list_segments(args.folder)
-    about = _with_bar(listed, args.folder, args.out, wanted)
-    sys.stdout.write((json.dumps(about, indent=2) if args.json else _summary(args.out, about)) + "\n")
-    if still_open := sum(entry.name.endswith(".seg.tmp") for entry in args.folder.iterdir()):
+        raise OperatorError(f"--out {args.out} must name the table to write, such as trace.csv or trace.parquet")
+    wanted = _wanted(args)
+    if wanted.parquet:
+        load_polars()  # said before the work, not after
+    about = _with_bar(args.folder, args.out, wanted)
+    if args.json:
+        text = json.dumps(about, indent=2)
+    elif wanted.split:
+        parts = about["traces"].items()
+        text = "\n".join(summary(path_of_service(args.out, service), part) for service, part in parts) or "no requests"
+    else:
+        text = summary(args.out, about)
+    sys.stdout.write(text + "\n")
+    if still_open := len(open_segments(args.folder)):
         sys.stderr.write(
             f"note: {still_open} segment(s) are still open and not in this export: a running capture finishes them "
             f"as event time goes on, at the latest when it is stopped; a killed one reads them again when started\n"
@@ -89,43 +134,50 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def parse_origin(text: str) -> int | None:
-    """Return an ISO 8601 instant as microseconds since the epoch, None for ``auto``.
-
-    Raises ``OperatorError`` for anything else, also for times before 1970.
-    """
-    if text == "auto":
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        instant = datetime.min  # noqa: DTZ901 - only fails the range check below
-    instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    since = instant - _EPOCH
-    origin = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    if not 0 <= origin <= TIME_US_MAX:
-        raise OperatorError(f"--origin {text!r} is not a time such as 2026-11-01T00:00:00Z, nor `auto`")
-    return origin
-
-
-def _with_bar(listed: list[Listed], folder: Path, out: Path, wanted: Wanted) -> dict[str, Any]:
-    rows = sum(item.footer.rows for item in listed)
-    with Bar(
-        console=Console(stderr=True), transient=True, disable=rows < _BAR_FROM_ROWS or not sys.stderr.isatty()
-    ) as bar:
-        task = bar.add_task("exporting", total=rows)
-        return export(listed, folder, out, wanted, progress=lambda done: bar.update(task, completed=done))
-
-
-def _summary(out: Path, about: dict[str, Any]) -> str:
-    rows, loss, messages = about["rows"], about["loss"], about["messages"]
-    outcomes = ", ".join(f"{n:,} {name}" for name, n in sorted(rows["by_outcome"].items())) or "no requests"
-    when = about["time_range"]
-    span = f"{when['first']} to {when['last']}" if when["first"] else "no time range"
-    return (
-        f"{out}: {rows['total']:,} rows ({outcomes}), {span}\n"
-        f"Timestamp counts from {about['origin']}; {messages['duplicates_dropped']:,} repeated messages dropped; "
-        f"known loss: {loss['missing_messages']:,} messages missing, {loss['dropped_events']:,} events dropped "
-        f"by agents\n"
-        f"also: {side_path(out, '.sidecar.jsonl').name}, {side_path(out, '.manifest.json').name}"
+def _wanted(args: argparse.Namespace) -> Wanted:
+    profile = None if args.profile is None else PROFILES[args.profile]
+    parquet = args.format == "parquet" or (args.format is None and args.out.suffix == ".parquet")
+    begin, end = parse_instant("--from", args.begin), parse_instant("--to", args.end)
+    if begin is not None and end is not None and begin >= end:
+        raise OperatorError(f"--from {args.begin} is not before --to {args.end}")
+    return Wanted(
+        columns=_COLUMNS[args.columns] if profile is None else profile.columns,
+        whole_seconds=args.whole_seconds,
+        origin_us=None if args.origin == "auto" else parse_instant("--origin", args.origin, "`auto`"),
+        only=Only(service=args.service, agent=args.agent, from_us=begin, to_us=end),
+        profile=profile,
+        parquet=parquet,
+        split=args.split is not None,
+        publication=_publication(args),
     )
+
+
+def _publication(args: argparse.Namespace) -> Publication:
+    if args.rekey is None:
+        return Publication(without_sessions=args.no_sessions)
+    if args.rekey == "random":
+        key, key_from = secrets.token_bytes(KEY_BYTES), "chance; nobody has it"
+    else:
+        key, key_from = publication_key(Path(args.rekey)), "a file of the publisher"
+    return Publication(without_sessions=args.no_sessions, key=key, key_from=key_from)
+
+
+def _with_bar(folder: Path, out: Path, wanted: Wanted) -> dict[str, Any]:
+    """Export; anew if retention removes a segment meanwhile."""
+    for left in range(_TRIES - 1, -1, -1):
+        listed = list_segments(folder)
+        rows = sum(item.footer.rows for item in listed)
+        with Bar(
+            console=Console(stderr=True), transient=True, disable=rows < _BAR_FROM_ROWS or not sys.stderr.isatty()
+        ) as bar:
+            task = bar.add_task("exporting", total=rows)
+
+            def tell(done: int, bar: Bar = bar, task: Any = task) -> None:  # noqa: ANN401 - rich's own id
+                bar.update(task, completed=done)
+
+            try:
+                return export(listed, folder, out, wanted, progress=tell)
+            except Vanished:
+                if not left:
+                    raise
+    raise AssertionError

@@ -4,11 +4,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 from collector.schema.columns import TIME_US_MAX
+from collector.schema.events import SCHEMA_VERSION
+from collector.schema.topics import REQUESTS
+from streams.capture.completeness import completeness, open_requests
+from streams.capture.ledger import Removed
 from streams.capture.rows import AT, Listed, Only, Row
 from streams.capture.seqs import SeqRanges
+from streams.capture.trace_format import TraceFormat
 
 MODELS_MAX = 1000
 
@@ -49,13 +55,18 @@ class RowCounts:
         for name, at in columns.items():
             self.unknown[name] += sum(row[at] is None for row in rows)
 
-    def summary(self) -> dict[str, Any]:
-        """Return the counts for the manifest; beyond 1,000 models the rest is summed as ``other``."""
+    def summary(self, left_out: int, why: Mapping[str, int]) -> dict[str, Any]:
+        """Return the counts for the manifest; beyond 1,000 models the rest is summed as ``other``.
+
+        All count what the sidecar holds; the table lacks the ``left_out`` rows that its profile refused.
+        """
         models = dict(self.model.most_common(MODELS_MAX))
         if len(self.model) > MODELS_MAX:
             models["other"] = self.model.total() - sum(models.values())
         return {
             "total": self.rows,
+            "in_table": self.rows - left_out,
+            "left_out": dict(why),
             "by_outcome": dict(self.outcome),
             "by_reason": dict(self.reason),
             "by_log_type": dict(self.log_type),
@@ -64,24 +75,66 @@ class RowCounts:
         }
 
 
-def loss(listed: Iterable[Listed], only: Only) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What a trace was made from: a folder's segments, the hashes of those read, and what retention had removed."""
+
+    listed: Sequence[Listed]
+    hashes: Mapping[str, str]
+    removed: Removed
+    only: Only
+    duplicates: int
+
+    def facts(self) -> dict[str, Any]:
+        """Return the manifest's part about where the rows come from and what is missing.
+
+        With a time range the segments outside it were not read: they are not listed, but all counts of messages,
+        losses, open requests and completeness are of the whole capture.
+        """
+        return {
+            "messages": message_counts(self.listed, self.duplicates),
+            "loss": loss(self.listed, self.only, self.removed),
+            "open_requests": open_requests(self.listed, self.removed, self.only),
+            "completeness": completeness(self.listed, self.only),
+            "offset_holes": offset_holes(self.listed, self.removed),
+            "removed_by_retention": removed_facts(self.removed),
+            "segments": segment_list([i for i in self.listed if str(i.name) in self.hashes], self.hashes),
+        }
+
+
+def head(form: TraceFormat, counts: RowCounts, only: Only) -> dict[str, Any]:
+    """Return the manifest's first part: what the trace is and how its times are to be read."""
+    return {
+        "burstwatch": version("burstwatch"),
+        "schema": {"events": SCHEMA_VERSION, "trace": "BurstGPT", "columns": list(form.columns)},
+        "topic": REQUESTS,
+        "service": only.service,
+        "agent": only.agent,
+        "asked_range": {"from": iso(only.from_us), "to": iso(only.to_us)},
+        "origin": iso(form.origin_us),
+        "clock": "UTC, by the agents' wall clocks; Timestamp is seconds since origin",
+        "resolution": "1 s" if form.whole_seconds else "1 us",
+        "time_range": {"first": iso(counts.first_us), "last": iso(counts.last_us)},
+    }
+
+
+def loss(listed: Iterable[Listed], only: Only, removed: Removed) -> dict[str, Any]:
     """Return what is known to be missing: sequence holes and counted drops, per (agent, boot, key).
 
     ``missing_messages`` are numbers between the first and the last one seen: lost, or not arrived yet.
     ``messages_before_capture`` are numbers below the first one seen: sent before this folder began.
-    ``dropped_events`` is what agents say they had to drop.
+    ``dropped_events`` is what agents say they had to drop. What retention removed was seen.
     """
     seqs: dict[tuple[str, str, str], SeqRanges] = {}
     dropped: Counter[tuple[str, str, str]] = Counter()
-    for item in listed:
-        for seen in item.footer.streams:
-            if not only.wants(seen.agent, seen.key):
-                continue
-            stream = (seen.agent, seen.boot, seen.key)
-            ranges = seqs.setdefault(stream, SeqRanges())
-            for low, high in seen.seqs:
-                ranges.add_range(low, high)
-            dropped[stream] = max(dropped[stream], seen.dropped)
+    for seen in (stream for part in (removed.streams, *(item.footer.streams for item in listed)) for stream in part):
+        if not only.wants(seen.agent, seen.key):
+            continue
+        stream = (seen.agent, seen.boot, seen.key)
+        ranges = seqs.setdefault(stream, SeqRanges())
+        for low, high in seen.seqs:
+            ranges.add_range(low, high)
+        dropped[stream] = max(dropped[stream], seen.dropped)
     streams = [_stream(stream, ranges, dropped[stream]) for stream, ranges in sorted(seqs.items())]
     totals = ("missing_messages", "messages_before_capture", "dropped_events")
     return {**{name: sum(s[name] for s in streams) for name in totals}, "streams": streams}
@@ -103,9 +156,9 @@ def _stream(stream: tuple[str, str, str], seqs: SeqRanges, dropped: int) -> dict
     }
 
 
-def offset_holes(listed: Iterable[Listed]) -> list[dict[str, int]]:
-    """Return the offsets between the first and the last captured one that no segment speaks for."""
-    covered: dict[int, SeqRanges] = {}
+def offset_holes(listed: Iterable[Listed], removed: Removed) -> list[dict[str, int]]:
+    """Return the offsets between the first and the last captured one that neither a segment nor the ledger names."""
+    covered = {partition: SeqRanges(ranges) for partition, ranges in removed.partitions.items()}
     for item in listed:
         covered.setdefault(item.name.partition, SeqRanges()).add_range(item.name.first, item.name.last)
     return [
@@ -138,6 +191,22 @@ def segment_list(listed: Iterable[Listed], hashes: Mapping[str, str]) -> list[di
         {"name": str(item.name), "rows": item.footer.rows, "sha256": hashes[str(item.name)]}
         for item in sorted(listed, key=lambda item: item.name)
     ]
+
+
+def removed_facts(removed: Removed) -> dict[str, Any]:
+    """Return what retention removed: not lost, but not in the folder any more."""
+    return {
+        "segments": removed.segments,
+        "rows": removed.rows,
+        "bytes": removed.bytes,
+        "first_submitted": iso(removed.first_submitted_at),
+        "last_submitted": iso(removed.last_submitted_at),
+        "offsets": [
+            {"partition": partition, "first": low, "last": high}
+            for partition, ranges in sorted(removed.partitions.items())
+            for low, high in ranges
+        ],
+    }
 
 
 def iso(time_us: int | None) -> str | None:

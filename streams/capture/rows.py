@@ -3,12 +3,12 @@
 Memory holds only segments that overlap in time: a segment is read when the merge reaches its first submission.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from collector.schema.codec import Batch, Coded
-from collector.schema.columns import COLUMNS
+from collector.schema.columns import COLUMNS, TIME_US_MAX
 from collector.schema.events import Kind
 from streams.capture.footer import Footer
 from streams.capture.segments import Segment, SegmentName
@@ -33,14 +33,34 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Only:
-    """Which streams are wanted: one service's, one agent's, both, or (None) all."""
+    """Which rows are wanted: one service's, one agent's, those submitted in [``from_us``, ``to_us``); None: all."""
 
     service: str | None = None
     agent: str | None = None
+    from_us: int | None = None
+    to_us: int | None = None
 
     def wants(self, agent: str, key: str) -> bool:
         """True if messages of this agent and key are wanted."""
-        return self.service in {None, key} and self.agent in {None, agent}
+        return self.wants_key(key) and self.agent in {None, agent}
+
+    def wants_key(self, key: str) -> bool:
+        """True if this service is wanted."""
+        return self.service in {None, key}
+
+    def wants_segment(self, footer: Footer) -> bool:
+        """False if none of a segment's rows can lie in the wanted time."""
+        first, last = footer.first_submitted_at, footer.last_submitted_at
+        if first is None or last is None:
+            return True
+        return (self.to_us is None or first < self.to_us) and (self.from_us is None or last >= self.from_us)
+
+    def in_time(self, rows: Iterable[Row]) -> Iterable[Row]:
+        """Return those of ``rows`` that were submitted in the wanted time."""
+        if self.from_us is None and self.to_us is None:
+            return rows
+        low, high = self.from_us or 0, TIME_US_MAX + 1 if self.to_us is None else self.to_us
+        return [row for row in rows if low <= row[0] < high]
 
 
 @dataclass(slots=True)
@@ -72,11 +92,11 @@ def merged(
 ) -> Iterator[list[Row]]:
     """Return all rows, sorted, in runs; ``read`` brings a segment's verified contents.
 
-    Only rows of wanted streams. A message whose identity was seen before is dropped, so an agent that sends
+    Only rows that are wanted. A message whose identity was seen before is dropped, so an agent that sends
     twice changes nothing.
     """
     waiting: list[Row] = []
-    for item in sorted(listed, key=_first_submission):
+    for item in sorted((item for item in listed if only.wants_segment(item.footer)), key=_first_submission):
         bound = item.footer.first_submitted_at
         if bound is not None:
             done = _count_before(waiting, bound)
@@ -86,7 +106,7 @@ def merged(
         # Also segments without rows are read: their hash is verified and named in the manifest.
         for offset, batch in read(item.name).batches:
             if only.wants(batch.agent, batch.key) and dedupe.is_new(batch):
-                waiting.extend(rows_of(batch, item.name.partition, offset))
+                waiting.extend(only.in_time(rows_of(batch, item.name.partition, offset)))
         waiting.sort()
     if waiting:
         yield waiting

@@ -17,7 +17,7 @@ from collector.schema.errors import OperatorError
 from collector.schema.events import API_LOG, CONVERSATION_LOG, Completion, Kind
 from collector.schema.trace_rows import BURSTGPT_6, BURSTGPT_8, TraceRow, read_rows
 from streams.capture.export import Wanted, export, list_segments
-from streams.capture.export_cli import parse_origin
+from streams.capture.instants import parse_instant
 from streams.capture.files import DiskFolder, lock_folder
 from streams.capture.rows import Only
 from streams.capture.writer import Rotation, SegmentWriter
@@ -278,13 +278,13 @@ def test_an_origin_after_the_first_request_is_refused(tmp_path: Path):
     ],
 )
 def test_origins_are_iso_instants_in_utc_unless_they_say_otherwise(text, expected):
-    assert parse_origin(text) == expected
+    assert parse_instant("--origin", None if text == "auto" else text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "today", "1969-12-31", "2023-13-01", "12"])
 def test_other_origins_are_the_operators_fault(text):
     with pytest.raises(OperatorError, match="--origin"):
-        parse_origin(text)
+        parse_instant("--origin", text, "`auto`")
 
 
 def test_the_command_writes_three_files_and_says_what_it_did(tmp_path: Path, capsys):
@@ -308,7 +308,7 @@ def test_the_command_writes_three_files_and_says_what_it_did(tmp_path: Path, cap
         ("nowhere", "t.csv", "cannot read"),
         ("empty", "t.csv", "no captured segments"),
         ("in", "no/t.csv", "cannot write"),
-        ("in", "t", "must name the CSV"),
+        ("in", "t", "must name the table"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(tmp_path: Path, capsys, folder, out, word):

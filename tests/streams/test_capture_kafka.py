@@ -97,7 +97,7 @@ def test_files_win_over_the_group_and_the_group_counts_only_where_asked(kafka: s
     assert stored(tmp_path / "three") == {0: [0, 1, 2, 3, 4, 5]}
 
 
-@pytest.mark.parametrize(("start", "first"), [("oldest", 0), pytest.param("group", 5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("start", "first"), [("oldest", 0), ("group", 5)])
 def test_a_folder_new_to_a_group_that_is_not_says_so_and_where_it_begins(tmp_path: Path, start: str, first: int):
     """A second capture with another --out and the --group of the first."""
     out, group = tmp_path / "two", "burstwatch-capture"
