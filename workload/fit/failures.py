@@ -25,7 +25,7 @@ def fit_failures(trace: Trace) -> Failures | None:
     bounds = wilson_bounds(bad, n) or (0.0, 1.0)
     by_load = _by_load(trace)
     source = f"{bad} of {n} requests; 95 % interval {bounds[0]:.4g} to {bounds[1]:.4g}"
-    if not by_load:
+    if bad and not by_load:
         source += "; the load makes no difference that could be told from chance"
     return Failures(ratio=bad / n, by_load=by_load, source=source)
 
