@@ -73,23 +73,29 @@ def arrivals(rng: np.random.Generator, curve: RateCurve, n: int, family: str = "
 
 
 def _by_stretch(rng: np.random.Generator, ends: Floats, shapes: Floats, family: str) -> Floats:
-    """Return ascending places on the axis of expected counts, stretch by stretch (of one alpha, up to ``ends``).
-
-    Each stretch is a circle of gaps, turned by chance: so no place in it is favoured, and the gap across an edge has
-    the mean it should have, which requests pinned to the edges would not give.
-    """
+    """Return ascending places on the axis of expected counts, stretch by stretch (of one alpha, up to ``ends``)."""
     upto = np.floor(ends + rng.random()).astype(np.int64)
     upto[-1] = round(ends[-1])
     sizes = np.diff(upto, prepend=0)
     kept = sizes > 0
     starts = np.concatenate(([0.0], ends[:-1]))[kept]
-    sizes, shapes, widths = sizes[kept], shapes[kept], np.diff(ends, prepend=0.0)[kept]
-    gaps = _fitted(unit_gaps(rng, shapes, sizes, family), sizes, widths)
-    within = np.cumsum(gaps) - np.repeat(np.cumsum(widths) - widths, sizes)
+    gaps = unit_gaps(rng, shapes[kept], sizes[kept], family)
+    return round_each_stretch(rng, gaps, sizes[kept], starts, np.diff(ends, prepend=0.0)[kept])
+
+
+def round_each_stretch(rng: np.random.Generator, gaps: Floats, sizes: Ints, starts: Floats, widths: Floats) -> Floats:
+    """Return ascending places: ``sizes[i]`` (1 at least) of the gaps laid round stretch i, scaled to its width.
+
+    Each stretch is a circle of gaps, turned by chance: so no place in it is favoured, and the gap across an edge has
+    the mean it should have, which requests pinned to the edges would not give.
+    """
+    fitted = _fitted(gaps, sizes, widths)
+    within = np.cumsum(fitted) - np.repeat(np.cumsum(widths) - widths, sizes)
     turned = within + np.repeat(rng.random(len(sizes)) * widths, sizes)
     width = np.repeat(widths, sizes)
     turned = np.where(turned >= width, turned - width, turned)
-    return np.sort(np.clip(turned, 0.0, width) + np.repeat(starts, sizes), kind="stable")
+    places: Floats = np.sort(np.clip(turned, 0.0, width) + np.repeat(starts, sizes), kind="stable")
+    return places
 
 
 def _fitted(gaps: Floats, sizes: Ints, widths: Floats) -> Floats:
