@@ -60,7 +60,8 @@ def classes_of(facts: Facts) -> list[Facts]:
 
 def log_types_of(facts: Facts) -> dict[str, Facts]:
     """Return the classes that are a whole log type, by name ("API log")."""
-    return {of["log_type"]: of for of in classes_of(facts) if of.get("model") is None and of.get("log_type")}
+    whole = [of for of in classes_of(facts) if of.get("model") is None and of.get("log_type")]
+    return {of["log_type"]: {**of, "failures": {"ratio": of["failed_ratio"]}} for of in whole}
 
 
 def beside_published(facts: Facts, figures: Sequence[Figure], *, note: str = "") -> Html:

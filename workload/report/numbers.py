@@ -15,17 +15,15 @@ def known(value: object) -> TypeGuard[float]:
 
 
 def number(value: object, digits: int = 3) -> str:
-    """Return a number with ``digits`` significant digits; whole parts are kept whole, with thousands' commas.
+    """Return a number with ``digits`` significant digits; whole numbers are kept whole, with thousands' commas.
 
     >>> number(1234.56), number(0.0123456), number(2.0), number(None), number(7), number(1e-7)
-    ('1,235', '0.0123', '2.00', '-', '7', '1e-07')
+    ('1,235', '0.0123', '2', '-', '7', '1e-07')
     """
     if not known(value):
         return ABSENT
-    if isinstance(value, int):
-        return f"{value:,}"
-    if value == 0:
-        return "0"
+    if value == int(value) and abs(value) < _PLAIN[1]:
+        return f"{int(value):,}"
     if not _PLAIN[0] <= abs(value) < _PLAIN[1]:
         return f"{value:.{digits - 1}g}"
     return f"{value:,.{max(digits - 1 - floor(log10(abs(value))), 0)}f}"

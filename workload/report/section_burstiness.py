@@ -157,9 +157,8 @@ def _families(facts: Facts) -> list[Html]:
 
 
 def _overall(facts: Facts) -> Html:
-    header = ["", "gaps", "rate/s", "CV", "α", "α 95 %", "β", "method", "misfit", "same stamp",
-              "IDC 1 s", "10 s", "60 s",
-              "windows CV p50", "CV > 1"]  # fmt: skip
+    header = ["", "gaps", "rate/s", "CV", "α", "α 95 %", "β", "method", "misfit", "same stamp", "windows CV p50",
+              "CV > 1"]  # fmt: skip
     rows = [_overall_row("all", facts), *(_overall_row(of["name"], of) for of in classes_of(facts))]
     return table(header, rows, wide=True)
 
@@ -171,7 +170,6 @@ def _overall_row(name: str, facts: Facts) -> list[str]:
     return [
         name, number(of["gaps"]), number(of["rate_per_s"]), number(of["cv"]), number(of["alpha"]), interval,
         number(of["beta"]), of["method"] or "-", number(of["misfit"]), percent(of["zero_ratio"]),
-        *(number(of["idc"].get(scale)) for scale in ("1", "10", "60")),
         number((found["quantiles"].get("cv") or {}).get("p50")), percent(found["cv_above_one_ratio"]),
     ]  # fmt: skip
 
@@ -200,6 +198,5 @@ def _method(facts: Facts) -> str:
     return (
         f"Windows begin at whole multiples of {duration(found['window_s'])}; one needs {found['gaps_min']} gaps. α "
         f"by: {told or 'no window'}. {stamps}CV is corrected for finite size. Misfit is ln(α by moments/α by "
-        "likelihood): 0 for Gamma gaps, below 0 where the tail is heavier. IDC: variance over mean of the counts per "
-        "1, 10 and 60 s, 1 for Poisson."
+        "likelihood): 0 for Gamma gaps, below 0 where the tail is heavier."
     )

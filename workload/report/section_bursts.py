@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import nan
 
-from workload.report.analysis_parts import Clock, Facts, rows_of
+from workload.report.analysis_parts import Clock, Facts, classes_of, rows_of
 from workload.report.numbers import count, duration, known, moment, number, percent
 from workload.report.page import Html, Section, absent, figure, how_to_read, method, paragraph, side_by_side
 from workload.report.plot_specs import Axis, Plot, Series
@@ -45,9 +45,19 @@ def dispersion_section(facts: Facts) -> Section:
             "drifting rate (day and night) rather than bursts."
         ),
         side_by_side(figure(draw(plot), "Both axes are logarithmic."), table(header, cells)),
+        *_class_dispersion(facts),
         method("Counts in bins of each scale; at least 30 bins. Allan: squared differences of neighbouring bins."),
     ]
     return Section("dispersion", "Dispersion by scale", body)
+
+
+def _class_dispersion(facts: Facts) -> list[Html]:
+    classes = classes_of(facts)
+    scales = ("1", "10", "60")
+    rows = [[name, *(number(of["burstiness"]["overall"][kind].get(scale)) for kind in ("idc", "allan") for scale in scales)]
+            for name, of in (("all", facts), *((of["name"], of) for of in classes))]  # fmt: skip
+    header = ["", *(f"{kind} {scale} s" for kind in ("IDC", "Allan") for scale in scales)]
+    return [table(header, rows, caption="By class of requests")] if classes else []
 
 
 def bursts_section(facts: Facts, clock: Clock) -> Section:

@@ -4,7 +4,7 @@ import numpy as np
 
 from workload.report.analysis_parts import Facts, beside_published, classes_of, rows_of
 from workload.report.laws import lognormal_tail, zipf_tail
-from workload.report.numbers import number, percent
+from workload.report.numbers import number
 from workload.report.page import Html, Section, absent, figure, how_to_read, method, paragraph, side_by_side
 from workload.report.plot_specs import Axis, Plot, Series
 from workload.report.plots import draw
@@ -86,7 +86,16 @@ def _quantile_table(facts: Facts) -> Html:
             if column["n"]:
                 cells = [number(column["quantiles"].get(q)) for q in _QUANTILES]
                 ends = [number(column["mean"]), number(column["cv"]), number(column["max"])]
-                rows.append([name, title.split(maxsplit=1)[0].lower(), number(column["n"]), *ends[:2], *cells, ends[2]])
+                rows.append(
+                    [
+                        name if side == "request" else "",
+                        title.split(maxsplit=1)[0].lower(),
+                        number(column["n"]),
+                        *ends[:2],
+                        *cells,
+                        ends[2],
+                    ]
+                )
     header = ["", "", "n", "mean", "CV", *_QUANTILES, "max"]
     return table(header, rows, caption="Tokens", words=2, wide=True)
 
@@ -100,7 +109,7 @@ def _fits(facts: Facts) -> Html:
             if not zipf and not lognormal:
                 continue
             rows.append([
-                name, side,
+                name if side == "request" else "", side,
                 *([number(zipf["theta"]), number(zipf["ks"])] if zipf else ["-", "-"]),
                 *([number(lognormal[key]) for key in ("mu", "sigma", "ks")] if lognormal else ["-"] * 3),
                 _better(zipf, lognormal),
@@ -142,8 +151,8 @@ def relation_section(facts: Facts) -> Section:
             "Where the median rises with the request, long prompts ask for long answers; where the band is wide, the "
             "request says little about the answer. Generating lengths independently would lose what is seen here."
         ),
-        side_by_side(relation_plot(facts), table(["", "requests", "Pearson", "Spearman"], correlations)),
-        table(header, cells, caption="Response tokens by request tokens"),
+        side_by_side(relation_plot(facts), table(header, cells, caption="Response tokens by request tokens")),
+        table(["", "requests", "Pearson", "Spearman"], correlations, caption="Correlation of the lengths"),
         beside_published(facts, RELATION),
         paragraph(
             "The paper’s Fig. 4 (read by eye, conversations): a bump near 25 to 60 request tokens (median about "
@@ -173,4 +182,4 @@ def relation_plot(facts: Facts, prefix: str = "") -> Html:
         x=Axis(label="request tokens", scale="log"),
         y=Axis(label="response tokens", scale="log"),
     )  # fmt: skip
-    return figure(draw(plot), f"Response tokens by request tokens; {percent(0.9)} of the requests are in the band.")
+    return figure(draw(plot), "Response tokens by request tokens; 90 % of the requests are in the band.")
