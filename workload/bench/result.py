@@ -34,7 +34,23 @@ class Series(TypedDict):
     rate: list[float]
 
 
-class Run(TypedDict):
+class EngineState(TypedDict):
+    """What the engine said of itself during a run; None where it did not.
+
+    ``kv_time_full_ratio``: share of the time with 97 % of the cache or more in use (``figures.KV_FULL_FROM``).
+    ``preemptions``: in a run (the mean of the repeats). Peaks are of all repeats.
+    """
+
+    kv_usage_mean: float | None
+    kv_usage_p99: float | None
+    kv_usage_peak: float | None
+    kv_time_full_ratio: float | None
+    preemptions: float | None
+    waiting_peak: float | None
+    running_peak: float | None
+
+
+class Run(EngineState):
     """One point of the sweep: a burstiness at a rate, all repeats taken together.
 
     ``cv_target`` and ``rate_target_per_s`` are what was asked, ``cv`` and ``rate_per_s`` what was sent.
@@ -42,8 +58,8 @@ class Run(TypedDict):
     wider (requests of one burst share their fate, so Wilson's alone is too narrow).
     ``tpot_s``: seconds per token after the first, of each answer; ``stall_s``: its longest pause between two tokens
     (two chunks over HTTP). ``itl_s`` is the mean pause, the same as ``tpot_s`` where every chunk is one token.
-    ``goodput_per_s``: requests a second that met the objective. ``kv_time_full_ratio``: share of the time with 97 %
-    of the cache or more in use. ``late_p99_s``: how late requests left (0 in virtual time).
+    ``goodput_per_s``: requests a second that met the objective. ``late_p99_s``: how late requests left (0 in virtual
+    time). Times run from when a request was due.
     ``idle_before``: the server had no request left when the run began; None if it did not say.
     """
 
@@ -72,13 +88,6 @@ class Run(TypedDict):
     throughput_tokens_per_s: float | None
     throughput_per_s: float | None
     goodput_per_s: float | None
-    kv_usage_mean: float | None
-    kv_usage_p99: float | None
-    kv_usage_peak: float | None
-    kv_time_full_ratio: float | None
-    preemptions: float | None
-    waiting_peak: float | None
-    running_peak: float | None
     late_p99_s: float | None
     idle_before: bool | None
     interrupted: bool

@@ -4,9 +4,9 @@ import argparse
 import asyncio
 import logging
 
-from workload.arguments import above_zero, whole
+from workload.arguments import whole
 from workload.engine import constants
-from workload.engine.scheduler import Limits, Pace
+from workload.engine.options import add_engine_options, limits_of, pace_of
 from workload.engine.server import EngineConfig, EngineServer
 from workload.lifecycle import print_ready, quiet_gc, raise_open_files, stop_on_signals
 
@@ -48,51 +48,8 @@ def build_parser() -> argparse.ArgumentParser:
         f"(default: any name; /metrics says {constants.MODELS[0]})",
     )
     add("--seed", type=int, default=0, help="for response lengths the client leaves open (default: %(default)s)")
-    _add_limits(parser)
-    _add_pace(parser)
+    add_engine_options(parser)
     return parser
-
-
-def _add_limits(parser: argparse.ArgumentParser) -> None:
-    add, some = parser.add_argument, whole(1)
-    add("--kv-blocks", type=some, default=constants.KV_BLOCKS, help="KV cache blocks (default: %(default)s)")
-    add("--block-tokens", type=some, default=constants.BLOCK_TOKENS, help="tokens a block (default: %(default)s)")
-    add("--max-running", type=some, default=constants.MAX_RUNNING, help="requests a batch (default: %(default)s)")
-    add(
-        "--max-waiting",
-        type=some,
-        default=constants.MAX_WAITING,
-        help="requests that may queue; more are refused with 503 (default: %(default)s)",
-    )
-    add(
-        "--max-model-len",
-        type=some,
-        default=constants.MAX_MODEL_LEN,
-        help="prompt plus response, tokens; longer is refused with 400 (default: %(default)s)",
-    )
-    add(
-        "--max-batched-tokens",
-        type=some,
-        default=constants.MAX_BATCHED_TOKENS,
-        help="tokens one step may process (default: %(default)s)",
-    )
-    add("--queue-timeout-s", type=above_zero, help="seconds a request may queue before a 503 (default: no limit)")
-
-
-def _add_pace(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
-        "--decode-tokens-per-s",
-        type=above_zero,
-        default=constants.DECODE_TOKENS_PER_S,
-        help="tokens/s of a response that runs alone (default: %(default)s)",
-    )
-    add(
-        "--prefill-tokens-per-s",
-        type=above_zero,
-        default=constants.PREFILL_TOKENS_PER_S,
-        help="prompt tokens/s (default: %(default)s)",
-    )
 
 
 def main(argv: list[str]) -> int:
@@ -106,16 +63,8 @@ def main(argv: list[str]) -> int:
         port=args.port,
         models=tuple(args.model or constants.MODELS),
         any_model=not args.model,
-        limits=Limits(
-            kv_blocks=args.kv_blocks,
-            block_tokens=args.block_tokens,
-            max_running=args.max_running,
-            max_waiting=args.max_waiting,
-            max_batched_tokens=args.max_batched_tokens,
-            max_model_len=args.max_model_len,
-            queue_timeout_s=args.queue_timeout_s,
-        ),
-        pace=Pace(decode_tokens_per_s=args.decode_tokens_per_s, prefill_tokens_per_s=args.prefill_tokens_per_s),
+        limits=limits_of(args),
+        pace=pace_of(args),
         seed=args.seed,
     )
     return asyncio.run(_serve(config))

@@ -1,0 +1,60 @@
+"""`burstwatch workload bench`: what burstiness does to a server, real or simulated, in one command."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from collector.schema.errors import OperatorError
+from workload.bench.options import build_parser
+from workload.bench.output import Outputs
+from workload.bench.plan import Plan
+from workload.bench.result import Objective
+from workload.bench.source import Source, builtin_source, model_source, trace_source
+
+REPEATS_SIMULATED = 5
+
+
+def main(argv: list[str]) -> int:
+    """Measure and report. Returns 0 (1 with ``--fail-if-missed``); raises ``OperatorError`` for bad input."""
+    args = build_parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    outputs = Outputs.of(html=args.html, json=args.json, folder=args.out)
+    plan = _plan(args)
+    if args.simulate:
+        from workload.bench.simulate import simulate  # noqa: PLC0415 - no HTTP client for a simulation
+
+        result = simulate(args, plan)
+    else:
+        from workload.bench.serve import serve  # noqa: PLC0415
+
+        result = serve(args, plan)
+    outputs.write(result)
+    return int(args.fail_if_missed and result["verdict"]["fails_from_cv"] is not None)
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    if args.model and args.trace:
+        raise OperatorError("--model and --trace both say what is sent: give one of them")
+    if not args.cv or not args.rate:
+        raise OperatorError("--cv and --rate need at least one number each")
+    source: Source = builtin_source()
+    if args.model:
+        source = model_source(args.model)
+    elif args.trace:
+        source = trace_source(Path(args.trace))
+    return Plan(
+        source=source,
+        slo=Objective(
+            ttft_s=args.slo_ttft_s,
+            tpot_s=args.slo_tpot_s,
+            latency_s=args.slo_latency_s,
+            share=args.slo_share,
+            failed_ratio_max=args.failed_max,
+        ),
+        cvs=args.cv,
+        rates_per_s=args.rate,
+        duration_s=args.duration_s,
+        repeats=args.repeats or (REPEATS_SIMULATED if args.simulate else 1),
+        seed=args.seed,
+        order=args.order,
+    )

@@ -1,0 +1,72 @@
+"""Where a benchmark's result goes: the terminal, JSON, a page, a folder."""
+
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Self
+
+import orjson
+from rich.console import Console
+
+from collector.schema.errors import OperatorError
+from workload.bench.result import Result
+from workload.report.bench_text import bench_text
+from workload.report.whole_files import write_whole
+
+WIDTH_PIPED = 180  # a table of 15 columns is not broken for want of a terminal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """Which files are wanted; text on stdout unless JSON goes there."""
+
+    pages: tuple[Path, ...]
+    jsons: tuple[Path, ...]
+    json_to_stdout: bool
+
+    @classmethod
+    def of(cls, *, html: str | None, json: str | None, folder: str | None) -> Self:
+        """Return what the options ask for, found possible before minutes are spent measuring.
+
+        Raises ``OperatorError`` if a page is wanted and matplotlib is not there, or the folder cannot be made.
+        """
+        pages = [Path(html)] if html else []
+        jsons = [Path(json)] if json and json != "-" else []
+        if folder:
+            try:
+                Path(folder).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OperatorError(f"cannot make --out {folder}: {error.strerror or error}") from None
+            jsons.append(Path(folder) / "bench.json")
+            if _can_draw():
+                pages.append(Path(folder) / "bench.html")
+            else:
+                sys.stderr.write("no bench.html: it needs matplotlib (pip install 'burstwatch[workload]')\n")
+        if html and not _can_draw():
+            raise OperatorError("--html needs matplotlib: pip install 'burstwatch[workload]'")
+        for path in (*pages, *jsons):
+            if not path.absolute().parent.is_dir():
+                raise OperatorError(f"cannot write {path}: there is no folder {path.absolute().parent}")
+        return cls(pages=tuple(pages), jsons=tuple(jsons), json_to_stdout=json == "-")
+
+    def write(self, result: Result) -> None:
+        """Write everything; the screen first, so that what was measured is never lost to a full disk."""
+        text = orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode() + "\n"
+        if self.json_to_stdout:
+            sys.stdout.write(text)
+        else:
+            console = Console() if sys.stdout.isatty() else Console(width=WIDTH_PIPED)
+            console.print(bench_text(result))
+        for path in self.jsons:
+            write_whole(path, text)
+        if self.pages:
+            from workload.report.bench_html import bench_page  # noqa: PLC0415 - matplotlib, of an extra
+
+            page = bench_page(result)
+            for path in self.pages:
+                write_whole(path, page)
+
+
+def _can_draw() -> bool:
+    return find_spec("matplotlib") is not None
