@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workload.fit.burstiness import Burstiness
-from workload.fit.bursts import Episodes, bursts_of, find_episodes
+from workload.fit.burstiness import MOMENTS, Burstiness
+from workload.fit.bursts import Episodes, bursts_of, find_episodes, inflation, matter
 from workload.fit.candidates import Floats
 from workload.fit.fine_burstiness import fine_burstiness
 from workload.fit.lengths import tried
-from workload.fit.operational_time import Windows, cut, expected_until, within
+from workload.fit.operational_time import Windows, against, cut, expected_until, within
 from workload.fit.whole_burstiness import BIN_S, whole_burstiness
 from workload.model.model import RENEWAL, SESSIONS, Arrivals, Bursts, Timeline
 from workload.trace.columns import Int64s
@@ -56,14 +56,18 @@ def fit_arrivals(times_us: Int64s, frame: Frame, starts_us: Int64s | None = None
     span_s, window_s = frame.span_s, frame.window_s
     searched = starts_us is None
     episodes = find_episodes(times_us, start_us=frame.start_us, span_s=span_s) if searched else Episodes.none()
-    bursts = bursts_of(episodes, len(times_us))
-    apart = episodes if bursts else None
-    windows = cut(_seconds(times_us, frame), span_s=span_s, window_s=window_s, episodes=apart)
+    apart = episodes if matter(episodes, len(times_us)) else None
+    at_s = _seconds(times_us, frame)
+    windows = cut(at_s, span_s=span_s, window_s=window_s, episodes=apart)
+    if apart is not None:
+        episodes = apart = against(apart, windows)
+    bursts = bursts_of(apart, len(times_us)) if apart is not None else None
     points_us = times_us if starts_us is None else starts_us
     burstiness = _burstiness(points_us, frame, apart)
     alpha = burstiness.alpha if burstiness else 1.0
     by_window = burstiness.by_window if burstiness else np.full(len(windows.count), np.nan)
-    timeline, told = _timeline(windows, by_window, alpha, frame)
+    level = len(times_us) / (float(windows.base_per_s @ windows.covered_s) * inflation(bursts)) if bursts else 1.0
+    timeline, told = _timeline(windows, windows.base_per_s * level, (by_window, alpha), frame)
     arrivals = Arrivals(
         kind=RENEWAL if starts_us is None else SESSIONS,
         # The exponential family is Gamma's with alpha 1, and Gamma can carry what alpha is.
@@ -115,8 +119,12 @@ def _counts(at_s: Floats, frame: Frame, number: int, apart: Episodes | None) -> 
     return counts
 
 
-def _timeline(windows: Windows, alphas: Floats, alpha: float, frame: Frame) -> tuple[Timeline | None, str]:
-    """Return the timeline, and what it is in words."""
+def _timeline(windows: Windows, rate: Floats, alpha: tuple[Floats, float], frame: Frame) -> tuple[Timeline | None, str]:
+    """Return the timeline, and what it is in words. ``alpha``: by window (NaN: not known), and over all.
+
+    Where bursts are told apart, ``rate`` is the one between them: generating puts them on top.
+    """
+    alphas, overall = alpha
     wanted = frame.timeline
     if wanted == AUTO:
         wanted = FULL if frame.span_s <= FULL_S_MAX else WEEK
@@ -124,9 +132,8 @@ def _timeline(windows: Windows, alphas: Floats, alpha: float, frame: Frame) -> t
         wanted = NONE
     if wanted == NONE or len(windows.count) < 2:
         return None, "no timeline: the mean rate" + (" and the profile" if frame.span_s >= _DAY_SPAN_MIN_S else "")
-    # Where bursts are told apart, the timeline is the rate between them: generating puts them on top.
     seconds: Floats = windows.covered_s
-    count: Floats = windows.base_per_s * seconds
+    count: Floats = rate * seconds
     weights = np.where(np.isnan(alphas), 0.0, count)
     shaped = weights * np.nan_to_num(alphas)
     told = f"timeline: {len(count)} windows as they were"
@@ -140,7 +147,7 @@ def _timeline(windows: Windows, alphas: Floats, alpha: float, frame: Frame) -> t
         begins = "Monday 00:00" if frame.absolute else "the beginning of a week since the trace's time 0"
         told = f"timeline: the typical week from {begins} (windows of {frame.span_s / WEEK_S:.1f} weeks averaged)"
     number = len(count)
-    known = np.where(weights > 0, shaped / np.maximum(weights, 1e-12), alpha)
+    known = np.where(weights > 0, shaped / np.maximum(weights, 1e-12), overall)
     return Timeline(
         start_s=tuple((np.arange(number) * frame.window_s).tolist()),
         rate_per_s=tuple(_short(v, 5) for v in (count / np.maximum(seconds, 1e-9)).tolist()),
@@ -183,5 +190,5 @@ def _told(found: Burstiness | None, of_sessions: bool, bursts: bool) -> str:  # 
     known = f" (95 % {found.lower:.4g} to {found.upper:.4g})" if found.lower is not None else ""
     return (
         f"alpha {found.alpha:.4g}{known} by {found.method} from {found.gaps} {of}{apart}; "
-        f"{found.family} has the least AIC"
+        f"{found.family} {'is likeliest with that CV' if found.method == MOMENTS else 'has the least AIC'}"
     )

@@ -23,11 +23,13 @@ _PARTS, _PART_S = 8, 18_000
 class Episodes:
     """Bursts found: onset and end (seconds from the trace's start) and by how much faster requests came (mean).
 
+    ``arrivals`` are the requests in each, ``excess`` how many of all are more than the baseline would have brought.
     ``searched_s`` is how much of the trace was searched, ``whole`` whether that was all of it.
     """
 
     start_s: Floats
     end_s: Floats
+    arrivals: Floats
     factor: Floats
     excess: float
     searched_s: float
@@ -45,7 +47,7 @@ class Episodes:
     def none(cls) -> Self:
         """Return what is known of bursts where nobody searched."""
         empty = np.empty(0)
-        return cls(start_s=empty, end_s=empty, factor=empty, excess=0.0, searched_s=0.0, whole=False)
+        return cls(start_s=empty, end_s=empty, arrivals=empty, factor=empty, excess=0.0, searched_s=0.0, whole=False)
 
 
 def find_episodes(times_us: Int64s, *, start_us: int, span_s: float) -> Episodes:
@@ -59,42 +61,47 @@ def find_episodes(times_us: Int64s, *, start_us: int, span_s: float) -> Episodes
     whole = seconds <= WHOLE_S_MAX
     length = seconds if whole else _PART_S
     starts = [0] if whole else [int(i * (seconds - length) / (_PARTS - 1)) for i in range(_PARTS)]
-    found: list[tuple[float, float, float, float]] = []
+    found: list[tuple[float, ...]] = []
     for start in starts:
         low, high = np.searchsorted(second, (start, start + length))
         counts = np.bincount(second[low:high] - start, minlength=length)
         found += _search(start, counts.tolist())
-    columns = np.asarray(found, np.float64).reshape(-1, 4).T
+    columns = np.asarray(found, np.float64).reshape(-1, 5).T
     return Episodes(
         start_s=columns[0],
         end_s=columns[1],
-        factor=columns[2],
-        excess=float(columns[3].sum()),
+        arrivals=columns[2],
+        factor=columns[3],
+        excess=float(columns[4].sum()),
         searched_s=float(length * len(starts)),
         whole=whole,
     )
 
 
-def _search(start: int, counts: Sequence[int]) -> list[tuple[float, float, float, float]]:
+def _search(start: int, counts: Sequence[int]) -> list[tuple[float, ...]]:
     detector = ScanZ("", AnalysisSettings())
     told = detector.feed(0, counts) + detector.start_over()
-    found = []
+    found: list[tuple[float, ...]] = []
     for burst in told:
         if burst.state != "end" or burst.end is None or burst.end <= burst.onset or not burst.baseline_rate:
             continue
         lasted_s = (burst.end - burst.onset) / 1e6
         factor = burst.arrivals / lasted_s / burst.baseline_rate
-        found.append((start + burst.onset / 1e6, start + burst.end / 1e6, factor, max(burst.excess, 0.0)))
+        begin, end = start + burst.onset / 1e6, start + burst.end / 1e6
+        found.append((begin, end, float(burst.arrivals), factor, max(burst.excess, 0.0)))
     return found
 
 
-def bursts_of(episodes: Episodes, n: int) -> Bursts | None:
-    """Return the model's part for a class of ``n`` requests; None unless bursts matter and all was searched.
+def matter(episodes: Episodes, n: int) -> bool:
+    """Return whether bursts are to be told apart in a class of ``n`` requests: enough of them, and all was searched.
 
     Where only parts were searched, the windows' own alpha hold the bursts, and adding them would count them twice.
     """
-    if not episodes.whole or len(episodes) < EPISODES_MIN or episodes.excess < EXCESS_MIN * n:
-        return None
+    return episodes.whole and len(episodes) >= EPISODES_MIN and episodes.excess >= EXCESS_MIN * n
+
+
+def bursts_of(episodes: Episodes, n: int) -> Bursts:
+    """Return the model's part for a class of ``n`` requests."""
     return Bursts(
         per_hour=episodes.per_hour,
         duration_s=quantiles_of(episodes.end_s - episodes.start_s),
@@ -102,3 +109,11 @@ def bursts_of(episodes: Episodes, n: int) -> Bursts | None:
         source=f"{len(episodes)} episodes found by scanz in {episodes.searched_s / 3600:.3g} h; "
         f"{episodes.excess / n:.1%} of the requests are in excess of the baseline",
     )
+
+
+def inflation(bursts: Bursts) -> float:
+    """Return by how much these bursts raise the mean rate: 1 + their share of time times (mean factor - 1)."""
+    duration_s, factor = (
+        float(np.trapezoid(law.values, law.probabilities)) for law in (bursts.duration_s, bursts.factor)
+    )
+    return 1 + bursts.per_hour / 3600 * duration_s * (factor - 1)

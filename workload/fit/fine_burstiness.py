@@ -1,7 +1,7 @@
 """alpha(t) of gaps whose lengths are known to the microsecond. Pure.
 
 For gaps of the chosen family the likelihood knows alpha best. Where moments and likelihood disagree (the tail is not
-the family's), the moments are taken: the model promises the CV.
+the family's), the moments are taken, because the model promises the CV, and the family that is likeliest with that CV.
 """
 
 from math import log
@@ -27,7 +27,7 @@ from workload.fit.burstiness import (
     weighed,
 )
 from workload.fit.candidates import Floats, best
-from workload.fit.gap_families import Gaps, gap_candidates, gap_shapes
+from workload.fit.gap_families import Gaps, gap_candidates, gap_shapes, likeliest_with
 from workload.trace.columns import Int64s
 
 ZEROS_MAX = 0.01  # share of gaps of no length that chance explains; more are requests sent together
@@ -64,6 +64,8 @@ def fine_burstiness(gaps: Floats, window: Int64s, number: int) -> Burstiness | N
         method, alpha, alphas = MOMENTS, weighed(moment, n), moment
     if alpha is None:
         return None
+    if method == MOMENTS:
+        family = likeliest_with(known, alpha)
     used = float(n.sum() if method == POOLED else n[~np.isnan(alphas)].sum())
     spread = 1 + alpha * float(trigamma(1 + alpha)) if method == LIKELIHOOD else 2 * (1 + 1 / alpha)
     bounds = (None, None) if misfit is not None and abs(misfit) > MISFIT_MAX else interval(alpha, spread / used)

@@ -5,7 +5,7 @@ burstiness; what is compared is the likelihood of all windows together. Stamps i
 stamps cut to whole seconds by ``whole_gaps``.
 """
 
-from math import log, pi
+from math import lgamma, log, log1p, pi
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from streams.stats.gamma import mle
 from workload.fit.candidates import TINY, Candidate, Floats, gamma_cdf, log_gammas, normal_cdf
+from workload.scale.renewal import weibull_shape
 
 FAMILIES = ("exponential", "gamma", "weibull", "lognormal")
 KS_GAPS_MAX = 20_000  # distribution functions are worked out for so many gaps, spread evenly
@@ -67,6 +68,24 @@ def gap_shapes(gaps: Gaps, family: str) -> Floats:
         variance = gaps.sums((gaps.logs - gaps.mean_log[gaps.window]) ** 2) / gaps.n
         return np.sqrt(np.maximum(variance, TINY))
     return np.ones(len(gaps.n))
+
+
+def likeliest_with(gaps: Gaps, alpha: float) -> str:
+    """Return the family that is likeliest if all gaps have the squared CV 1/``alpha``, with the windows' own means.
+
+    For gaps whose tail no family follows freely: which one goes best with the CV they have.
+    """
+    n, x, logs = len(gaps.scaled), float(gaps.scaled.sum()), float(gaps.logs.sum())
+    k, sigma2 = weibull_shape(alpha), log1p(1 / alpha)
+    front = k * lgamma(1 + 1 / k)  # of a mean of 1
+    power = float(np.exp(k * gaps.logs + front).sum())
+    away = float(((gaps.logs + sigma2 / 2) ** 2).sum())
+    found = {
+        "gamma": n * (alpha * log(alpha) - lgamma(alpha)) + (alpha - 1) * logs - alpha * x,
+        "weibull": n * (log(k) + front) + (k - 1) * logs - power,
+        "lognormal": -logs - away / (2 * sigma2) - n * log(2 * pi * sigma2) / 2,
+    }
+    return max(found, key=lambda name: found[name])
 
 
 def _candidate(gaps: Gaps, family: str, medians: dict[str, Floats], likelihood: Floats, below: Floats) -> Candidate:

@@ -23,6 +23,7 @@ BINS_MAX = 16
 _POINTS = tuple(round(i / 50, 2) for i in range(51))
 _TAIL = (0.995, 0.999, 0.9999)
 _ROWS_PER_POINT = 4
+_ALL_KEPT = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +71,16 @@ def grid(n: int) -> tuple[float, ...]:
     return (*points[:-1], *tail, 1.0)
 
 
-def quantiles_of(values: NDArray[Any], points: Sequence[float] | None = None) -> Quantiles:
-    """Return quantiles of ``values`` (one at least): values that were seen, not ones between them."""
-    points = grid(len(values)) if points is None else tuple(points)
-    return Quantiles(probabilities=tuple(points), values=_at(values, tuple(points)))
+def quantiles_of(values: NDArray[Any]) -> Quantiles:
+    """Return quantiles of ``values`` (one at least): values that were seen, not ones between them.
+
+    Up to ``_ALL_KEPT`` values are all kept: the mean of what is drawn is then that of what was seen.
+    """
+    n = len(values)
+    if n <= _ALL_KEPT:
+        kept = tuple(float(v) for v in np.sort(values)) * (2 if n == 1 else 1)
+        return Quantiles(probabilities=tuple((np.arange(len(kept)) / (len(kept) - 1)).tolist()), values=kept)
+    return Quantiles(probabilities=grid(n), values=_at(values, grid(n)))
 
 
 def tried(of: str, found: Sequence[Candidate]) -> tuple[Tried, ...]:

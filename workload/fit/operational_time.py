@@ -5,7 +5,7 @@ reverse: gaps are measured in expected arrivals. Inside a burst episode the expe
 the burstiness alpha(t) of the gaps themselves.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,14 @@ def cut(times_s: Floats, *, span_s: float, window_s: float, episodes: Episodes |
     # A window that is one long episode: what its episodes are times as fast as.
     usual = np.where(quiet_s > 0, outside / np.maximum(quiet_s, _NEVER), count / covered / episodes.factor.mean())
     return Windows(window_s=window_s, start_s=start, covered_s=covered, count=count, base_per_s=usual)
+
+
+def against(episodes: Episodes, windows: Windows) -> Episodes:
+    """Return the episodes with their factors against ``base_per_s``: what generating multiplies."""
+    place = np.minimum((episodes.start_s // windows.window_s).astype(np.int64), len(windows.start_s) - 1)
+    base = np.maximum(windows.base_per_s[place], _NEVER)
+    usual = episodes.arrivals / (episodes.end_s - episodes.start_s) / base
+    return replace(episodes, factor=np.where(windows.base_per_s[place] > 0, usual, episodes.factor))
 
 
 def within(times_s: Floats, episodes: Episodes) -> NDArray[np.bool_]:
