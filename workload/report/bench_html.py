@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from workload.report.bench_plots import Groups, against_cv, by_reason, heat_map, small_multiples
+from workload.report.bench_plots import Groups, Measure, against_cv, by_reason, heat_map, small_multiples
 from workload.report.bench_rows import (
     COLUMNS,
     EXPLAINED,
@@ -33,6 +34,7 @@ from workload.report.page import (
     side_by_side,
 )
 from workload.report.plot_specs import Axis
+from workload.report.published import PAPER
 from workload.report.tables import pairs, table
 
 _PAPER = (
@@ -45,7 +47,7 @@ def bench_page(result: Mapping[str, Any]) -> str:
     """Return the page; self-contained, without scripts. Absent keys leave their plots out."""
     groups = by_rate(result)
     runs = [run for _, of_rate in groups for run in of_rate]
-    sections = [Section("runs", "Runs", _runs(groups))]
+    sections = [Section("runs", "Runs", _runs(groups, result))]
     if runs:
         sections += [
             Section("latency", "Latency against burstiness", _latency(groups)),
@@ -70,7 +72,7 @@ def _lead(result: Mapping[str, Any], runs: Sequence[Run]) -> list[Html]:
     ]
 
 
-def _runs(groups: Groups) -> list[Html]:
+def _runs(groups: Groups, result: Mapping[str, Any]) -> list[Html]:
     if not groups:
         return [absent("No run was finished.")]
     parts = [
@@ -82,70 +84,81 @@ def _runs(groups: Groups) -> list[Html]:
     for asked, runs in groups:
         rows = [[cell(run) for _, cell in COLUMNS] for run in runs]
         parts.append(table([title for title, _ in COLUMNS], rows, caption=rate_title(asked), words=0, wide=True))
-    return [*parts, method(EXPLAINED)]
+    share = (result.get("slo") or {}).get("share")
+    maps = heat_map(groups, float(share) if known(share) else 0.99)
+    return [*parts, method(EXPLAINED), *([side_by_side(*maps, *_limits(result))] if maps else _limits(result))]
+
+
+def _limits(result: Mapping[str, Any]) -> list[Html]:
+    """Return the verdict's numbers: where each rate breaks, up to which rate and with how much memory it holds."""
+    verdict = result.get("verdict") or {}
+    rates, memory = verdict.get("rate_headroom") or [], verdict.get("kv_headroom") or []
+    tables = []
+    if isinstance(rates, list) and rates:
+        rows = [[number(r["cv"]), number(r["low_per_s"]), number(r["high_per_s"]), number(r["of_rate"])] for r in rates]
+        header = ["CV", "holds at, 1/s", "breaks at, 1/s", "of the rate asked"]
+        tables.append(table(header, rows, caption="Rate that meets the objective"))
+    if isinstance(memory, list) and memory:
+        rows = [
+            [f"{number(m['rate_per_s'])}/s", number(m["cv"]), number(m["factor"]), number(m["tokens"]), str(m["how"])]
+            for m in memory
+        ]
+        header = ["rate", "CV", "times what there is", "tokens", "how"]
+        tables.append(table(header, rows, caption="KV memory that meets the objective; - where no amount does"))
+    return [element("div", *tables)] if tables else []
+
+
+_TIMED = {"ttft_s": "TTFT", "latency_s": "latency", "tpot_s": "per token", "stall_s": "longest pause"}
+_TIMES = (
+    ("ttft_s", "p50", "Time to the first token, median"),
+    ("ttft_s", "p99", "Time to the first token, p99"),
+    ("latency_s", "p50", "Latency of the whole response, median"),
+    ("latency_s", "p99", "Latency of the whole response, p99"),
+    ("tpot_s", "p99", "Time per token after the first, p99"),
+    ("stall_s", "p99", "Longest pause within a response, p99"),
+)
 
 
 def _latency(groups: Groups) -> list[Html]:
-    plots: list[Html] = []
-    for what, words in (("ttft_s", "Time to first token"), ("latency_s", "Latency, whole response")):
-        for q in ("p50", "p99"):
-            plots += against_cv(
-                groups,
-                lambda run, what=what, q=q: quantile(run, what, q),  # type: ignore[misc]
-                f"{what[:-2]}-{q}",
-                f"{words}, {q}",
-                Axis(label="seconds", scale="log"),
-            )
-    plots += against_cv(
-        groups, lambda run: quantile(run, "itl_s", "p99"), "itl-p99", "Between tokens, p99", Axis(label="seconds")
-    )
+    axis = Axis(label="seconds", scale="log")
+    plots = [
+        plot
+        for what, q, title in _TIMES
+        for plot in against_cv(groups, Measure(f"{what[:-2]}-{q}", title, partial(quantile, what=what, name=q), axis))
+    ]
     if not plots:
         return [absent("No response was timed.")]
+    columns = [(what, words, q) for what, words in _TIMED.items() for q in ("p50", "p90", "p99")]
     rows = [
-        [
-            rate_title(asked),
-            number(cv(run)),
-            *(_seconds(run, what, q) for what in _TIMED for q in ("p50", "p90", "p99")),
-        ]
+        [rate_title(asked), number(cv(run)), *(number(quantile(run, what, q)) for what, _, q in columns)]
         for asked, runs in groups
         for run in runs
     ]
-    header = ["rate", "CV", *(f"{words} {q}" for words in _TIMED.values() for q in ("p50", "p90", "p99"))]
     return [
         how_to_read(
             "Both axes are logarithmic. A flat line is a server that does not notice the bursts. Where p99 rises and "
-            "p50 does not, only the requests that arrive inside bursts wait."
+            "the median does not, only the requests that arrive inside bursts wait."
         ),
         side_by_side(*plots),
-        table(header, rows, caption="Seconds", wide=True),
+        table(["rate", "CV", *(f"{words} {q}" for _, words, q in columns)], rows, caption="Seconds", wide=True),
     ]
-
-
-_TIMED = {"ttft_s": "TTFT", "latency_s": "latency", "itl_s": "ITL"}
-
-
-def _seconds(run: Run, what: str, q: str) -> str:
-    return number(quantile(run, what, q))
 
 
 def _goodput(groups: Groups) -> list[Html]:
     ratio = Axis(label="ratio", low=0, high=1.02)
-    plots = [
-        *against_cv(groups, lambda run: run.get("goodput_per_s"), "goodput", "Goodput: requests within the SLO",
-                     Axis(label="requests/s", low=0)),
-        *against_cv(groups, lambda run: run.get("slo_ok_ratio"), "slo", "Share of requests within the SLO", ratio),
-        *against_cv(groups, lambda run: run.get("failed_ratio"), "failed", "Share of requests that failed",
-                     Axis(label="ratio", low=0)),
-        *by_reason(groups),
-    ]  # fmt: skip
+    measures = (
+        Measure.of("goodput_per_s", "Goodput: requests a second within the objective", Axis(label="requests/s", low=0)),
+        Measure.of("slo_ok_ratio", "Share of requests within the objective", ratio, ("slo_ok_low", "slo_ok_high")),
+        Measure.of("failed_ratio", "Share of requests that failed", Axis(low=0), ("failed_low", "failed_high")),
+    )
+    plots = [plot for measure in measures for plot in against_cv(groups, measure)]
     return [
         how_to_read(
-            "Goodput counts only requests that met every objective. The rate sent is the same everywhere on a line, so "
+            "Goodput counts only requests that met the objective. The rate sent is the same everywhere on a line, so "
             "whatever is missing was lost to burstiness alone."
         ),
-        published(_PAPER, element("cite", "Wang et al., BurstGPT (KDD ’25, arXiv 2401.17644), p. 2, as quoted.")),
-        side_by_side(*plots),
-        *heat_map(groups),
+        published(_PAPER, element("cite", f"{PAPER}, p. 2, as quoted.")),
+        side_by_side(*plots, *by_reason(groups)),
         *_reasons_table(groups),
     ]
 
@@ -163,16 +176,13 @@ def _reasons_table(groups: Groups) -> list[Html]:
 
 
 def _memory(groups: Groups) -> list[Html]:
-    plots = [
-        *against_cv(groups, lambda run: run.get("kv_usage_peak"), "kv-peak", "KV cache in use, peak",
-                     Axis(label="ratio", low=0, high=1.02)),
-        *against_cv(groups, lambda run: run.get("kv_time_full_ratio"), "kv-full", "Share of time with the cache full",
-                     Axis(label="ratio", low=0)),
-        *against_cv(groups, lambda run: run.get("preemptions"), "preemptions", "Preemptions",
-                     Axis(label="requests", low=0)),
-        *against_cv(groups, lambda run: run.get("waiting_peak"), "waiting", "Longest queue",
-                     Axis(label="requests", low=0)),
-    ]  # fmt: skip
+    measures = (
+        Measure.of("kv_usage_peak", "KV cache in use, peak", Axis(label="ratio", low=0, high=1.02)),
+        Measure.of("kv_time_full_ratio", "Share of the time with the cache full", Axis(label="ratio", low=0)),
+        Measure.of("preemptions", "Preemptions", Axis(low=0)),
+        Measure.of("waiting_peak", "Longest queue", Axis(label="requests", low=0)),
+    )
+    plots = [plot for measure in measures for plot in against_cv(groups, measure)]
     small = small_multiples(groups)
     if not plots and not small:
         return [absent("The server's metrics were not scraped, so nothing is known of its KV cache and queue.")]

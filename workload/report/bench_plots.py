@@ -4,7 +4,9 @@ Each takes the runs grouped by rate (``bench_rows.by_rate``) and returns figures
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import cycle
+from math import nan
 from typing import TypeAlias
 
 from workload.report.bench_rows import Run, cv, rate_title, reasons, target
@@ -19,25 +21,47 @@ _COLOURS = ("s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7")
 _SMALL_MULTIPLES = 18
 
 
-def against_cv(groups: Groups, value: Callable[[Run], float | None], name: str, title: str, y: Axis) -> list[Html]:
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A figure of a run to draw against its burstiness; ``bounds`` are the keys of its 95 % interval."""
+
+    name: str
+    title: str
+    value: Callable[[Run], float | None]
+    axis: Axis
+    bounds: tuple[str, str] | None = None
+
+    @classmethod
+    def of(cls, key: str, title: str, axis: Axis, bounds: tuple[str, str] | None = None) -> "Measure":
+        """Return the measure that stands under ``key`` of a run."""
+        return cls(key.replace("_", "-"), title, lambda run: run.get(key), axis, bounds)
+
+
+def against_cv(groups: Groups, measure: Measure) -> list[Html]:
     """Return one plot with a line per rate; none where nothing was measured."""
-    lines = []
+    series: list[Series] = []
     for (asked, runs), colour in zip(groups, cycle(_COLOURS), strict=False):
-        points = [(x, y_) for run in runs if known(x := cv(run)) and known(y_ := value(run))]
-        if points:
-            xs, ys = zip(*points, strict=True)
-            lines.append(Series(x=xs, y=ys, label=rate_title(asked), style="line+dots", colour=colour))
-    if not lines:
+        measured = [run for run in runs if known(cv(run)) and known(measure.value(run))]
+        if not measured:
+            continue
+        xs = floats([cv(run) or 0.0 for run in measured])
+        if measure.bounds:
+            low, high = (floats([run.get(key, nan) for run in measured]) for key in measure.bounds)
+            series.append(Series(x=xs, y=low, upper=high, style="band", colour=colour))
+        ys = floats([measure.value(run) or 0.0 for run in measured])
+        series.append(Series(x=xs, y=ys, label=rate_title(asked), style="line+dots", colour=colour))
+    if not series:
         return []
     drawn = Plot(
-        name=name,
-        title=title,
-        description=f"{title}, one line per rate, burstiness rising to the right.",
-        series=lines,
+        name=measure.name,
+        title=measure.title,
+        description=f"{measure.title}, one line per rate, burstiness rising to the right.",
+        series=series,
         x=_cv_axis(groups),
-        y=y,
+        y=measure.axis,
     )
-    return [figure(draw(drawn), title)]
+    caption = f"{measure.title}{'; bands hold 95 %' if measure.bounds else ''}."
+    return [figure(draw(drawn), caption)]
 
 
 def _cv_axis(groups: Groups) -> Axis:
@@ -62,8 +86,8 @@ def by_reason(groups: Groups) -> list[Html]:
     return [figure(draw(plot), title)]
 
 
-def heat_map(groups: Groups) -> list[Html]:
-    """Return the map of burstiness and rate; none for a single rate."""
+def heat_map(groups: Groups, share: float) -> list[Html]:
+    """Return the map of burstiness and rate; none for a single rate. ``share``: who must be served well."""
     told = [(asked, runs) for asked, runs in groups if asked is not None]
     if len(told) < 2:
         return []
@@ -76,7 +100,7 @@ def heat_map(groups: Groups) -> list[Html]:
     plot = HeatMap(
         name="heat", title=title, description=f"{title}: green is met, red is missed.",
         columns=[f"{v:g}" for v in wanted], rows=[f"{number(asked)}/s" for asked, _ in told], values=values,
-        x_label="CV of the gaps", y_label="rate", size="half",
+        good_from=share, x_label="CV of the gaps", y_label="rate", size="half",
     )  # fmt: skip
     return [figure(draw_heat_map(plot), f"{title}. Down and to the left is calm; the edge of the green is your limit.")]
 

@@ -75,7 +75,7 @@ def span(lower: object, upper: object) -> str:
     """Return an interval of ratios as percentages; ``-`` where a bound is not known.
 
     >>> span(0.01, 0.05), span(None, 0.1)
-    ('1.00 % to 5.00 %', '-')
+    ('1 % to 5 %', '-')
     """
     return f"{percent(lower)} to {percent(upper)}" if known(lower) and known(upper) else ABSENT
 

@@ -69,7 +69,10 @@ class Plot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeatMap:
-    """A table of ratios as colours: 1 is good, 0 is bad. ``values[row][column]``; None is left empty."""
+    """A table of ratios as colours, ``values[row][column]``: good from ``good_from`` on, else the worse the redder.
+
+    None is left empty.
+    """
 
     name: str
     title: str
@@ -77,6 +80,7 @@ class HeatMap:
     columns: Sequence[str]
     rows: Sequence[str]
     values: Sequence[Sequence[float | None]]
+    good_from: float = 0.99
     x_label: str = ""
     y_label: str = ""
     size: str = "half"

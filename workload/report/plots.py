@@ -77,9 +77,9 @@ def draw_heat_map(plot: HeatMap) -> str:
             for x, value in enumerate(row):
                 if value is None:
                     continue
-                colour, alpha = ("good", 0.30) if value >= 0.99 else ("bad", 0.12 + 0.6 * (1 - value))
+                colour, alpha = ("good", 0.30) if value >= plot.good_from else ("bad", 0.12 + 0.6 * (1 - value))
                 axes.add_patch(_cell(x, y, sentinel(colour), alpha))
-                axes.text(x, y, f"{100 * value:.0f} %", ha="center", va="center")
+                axes.text(x, y, f"{100 * value:.3g} %", ha="center", va="center")
         axes.set_xlim(-0.5, len(plot.columns) - 0.5)
         axes.set_ylim(-0.5, len(plot.rows) - 0.5)
         axes.set_xticks(range(len(plot.columns)), plot.columns)

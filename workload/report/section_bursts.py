@@ -53,10 +53,12 @@ def dispersion_section(facts: Facts) -> Section:
 
 def _class_dispersion(facts: Facts) -> list[Html]:
     classes = classes_of(facts)
-    scales = ("1", "10", "60")
-    rows = [[name, *(number(of["burstiness"]["overall"][kind].get(scale)) for kind in ("idc", "allan") for scale in scales)]
-            for name, of in (("all", facts), *((of["name"], of) for of in classes))]  # fmt: skip
-    header = ["", *(f"{kind} {scale} s" for kind in ("IDC", "Allan") for scale in scales)]
+    told = [(kind, scale) for kind in ("idc", "allan") for scale in ("1", "10", "60")]
+    rows = [
+        [name, *(number(of["burstiness"]["overall"][kind].get(scale)) for kind, scale in told)]
+        for name, of in (("all", facts), *((of["name"], of) for of in classes))
+    ]
+    header = ["", *(f"{kind.upper() if kind == 'idc' else 'Allan'} {scale} s" for kind, scale in told)]
     return [table(header, rows, caption="By class of requests")] if classes else []
 
 

@@ -81,21 +81,12 @@ def _tail(facts: Facts, side: str, prefix: str) -> list[Html]:
 def _quantile_table(facts: Facts) -> Html:
     rows = []
     for name, of in [("all", facts), *((of["name"], of) for of in classes_of(facts))]:
-        for side, title in _SIDES.items():
+        for side in _SIDES:
             column = of["lengths"][side]
             if column["n"]:
                 cells = [number(column["quantiles"].get(q)) for q in _QUANTILES]
-                ends = [number(column["mean"]), number(column["cv"]), number(column["max"])]
-                rows.append(
-                    [
-                        name if side == "request" else "",
-                        title.split(maxsplit=1)[0].lower(),
-                        number(column["n"]),
-                        *ends[:2],
-                        *cells,
-                        ends[2],
-                    ]
-                )
+                begin = [name if side == "request" else "", side, number(column["n"]), number(column["mean"])]
+                rows.append([*begin, number(column["cv"]), *cells, number(column["max"])])
     header = ["", "", "n", "mean", "CV", *_QUANTILES, "max"]
     return table(header, rows, caption="Tokens", words=2, wide=True)
 
