@@ -1,0 +1,65 @@
+"""Bursts of a whole trace, as the live detector finds them. Pure; of sorted times."""
+
+import numpy as np
+
+from streams.processors.outputs import Episode
+from streams.processors.scanz import ScanZ
+from streams.processors.settings import AnalysisSettings
+from workload.analyse.arrival_facts import Bursts
+from workload.analyse.quantiles import quantiles
+from workload.trace.columns import Int64s
+
+_SECOND_US = 1_000_000
+_DAY_S = 86_400
+
+
+def bursts(times_us: Int64s, settings: AnalysisSettings | None = None) -> Bursts:
+    """Return the facts of ``arrival_facts.Bursts``: episodes that end in the trace, and one that does not."""
+    settings = settings or AnalysisSettings()
+    found = episodes(times_us, settings)
+    return told(found, times_us, settings)
+
+
+def episodes(times_us: Int64s, settings: AnalysisSettings) -> list[Episode]:
+    """Return the bursts in order: each as it ended, the last as it began if it is not over."""
+    if not len(times_us):
+        return []
+    detector = ScanZ("", settings)
+    first, last = (int(time) // _SECOND_US for time in (times_us[0], times_us[-1]))
+    edges = np.arange(first, last + 2, dtype=np.int64) * _SECOND_US
+    counts = np.diff(np.searchsorted(times_us, edges)).tolist()
+    heard = detector.feed(first, counts)
+    ended = [episode for episode in heard if episode.state == "end"]
+    return ended + [episode for episode in heard[-1:] if episode.state == "onset"]
+
+
+def told(found: list[Episode], times_us: Int64s, settings: AnalysisSettings) -> Bursts:
+    """Return the episodes as facts."""
+    span_s = float(times_us[-1] - times_us[0]) / _SECOND_US if len(times_us) else 0.0
+    last_us = int(times_us[-1]) if len(times_us) else 0
+    duration = np.array([np.nan if e.end is None else (e.end - e.onset) / _SECOND_US for e in found])
+    peak, baseline = np.array([e.peak_rate for e in found]), np.array([e.baseline_rate for e in found])
+    with np.errstate(all="ignore"):
+        factor = peak / baseline
+    lasted_s = sum(((last_us if e.end is None else e.end) - e.onset) / _SECOND_US for e in found)
+    return Bursts(
+        detector="scanz",
+        threshold=settings.burst_threshold,
+        warmup_s=settings.burst_warmup_s,
+        n=len(found),
+        episodes={
+            "onset_s": np.array([e.onset / _SECOND_US for e in found]),
+            "duration_s": duration,
+            "peak_per_s": peak,
+            "baseline_per_s": baseline,
+            "factor": factor,
+            "arrivals": np.array([e.arrivals for e in found], np.int64),
+            "excess": np.array([e.excess for e in found]),
+            "peak_z": np.array([e.peak_z for e in found]),
+        },
+        per_day=len(found) / span_s * _DAY_S if span_s else None,
+        time_ratio=lasted_s / span_s if span_s else None,
+        arrivals_ratio=sum(e.arrivals for e in found) / len(times_us) if len(times_us) else None,
+        duration_s=quantiles(duration),
+        factor=quantiles(factor),
+    )
