@@ -1,0 +1,186 @@
+"""`burstwatch trace analyze FILE`: the paper's analysis of any trace, as text, JSON and a page."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from collector.schema.errors import OperatorError
+from streams.help_format import DefaultsAndExamples
+from workload.analyse.analysis import Options, analyse
+from workload.arguments import whole
+from workload.report.whole_files import write_whole
+from workload.trace.columns import Trace
+from workload.trace.read import read_trace
+
+DESCRIPTION = """\
+What is in a trace of LLM requests, as the BurstGPT paper looks at it: rate and its rhythm, burstiness (CV, Gamma α and
+β per window, and how well that fits), dispersion by scale, bursts, request and response lengths, sessions, failures.
+Reads every format that `burstwatch trace convert` knows; columns are found by name. Published figures of BurstGPT stand
+beside the trace's own where there are some.
+"""
+EPILOG = """\
+examples:
+  burstwatch trace analyze trace.csv                           a screen or two of text
+  burstwatch trace analyze trace.csv --html report.html        and a page with plots, one file, nothing fetched
+  burstwatch trace analyze trace.csv --json | jq .burstiness.quantiles.cv
+  burstwatch trace analyze trace.csv --json facts.json         JSON into a file, text on the terminal
+  burstwatch trace analyze ours.csv --compare BurstGPT_1.csv --html both.html
+  burstwatch trace analyze BurstGPT_1.csv --window-s 300       5-minute windows, as others measured BurstGPT in
+  burstwatch trace analyze BurstGPT_1.csv --origin 2023-11-01 --by-class --html BurstGPT_1.html
+
+how to read it:
+  CV   of the gaps between requests: 1 is Poisson, above 1 requests come in clumps.
+  α, β Gamma shape and rate of the gaps in a window (mean gap α/β): α 1 is Poisson, smaller is burstier.
+  IDC  variance over mean of the counts per second, minute, ...: 1 is Poisson; what rises with the scale does not
+       average out.
+  -    not known: the file does not tell it, or there are too few requests for an honest number.
+
+--html draws with matplotlib and large CSV files are read fast by polars: pip install 'burstwatch[workload]'
+"""
+_BAR_FROM_BYTES = 4_000_000  # smaller files take less than a second
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    parser = argparse.ArgumentParser(
+        prog="burstwatch trace analyze", description=DESCRIPTION, epilog=EPILOG, formatter_class=DefaultsAndExamples
+    )
+    add = parser.add_argument
+    add("file", type=Path, metavar="FILE", help="the trace")
+    add("--compare", type=Path, metavar="OTHER", help="a second trace: how the two differ, feature by feature")
+    add("--format", metavar="NAME", help="format of the trace (default: told from the file)")
+    add("--window-s", type=whole(10, 604_800), default=1200, metavar="S", help="window of the burstiness, seconds")
+    add("--by-class", action="store_true", help="log types, and models within them, for themselves, too")
+    add("--origin", type=_moment, metavar="DATE",
+        help="what the trace's second 0 was, ISO 8601: gives dates and weekdays to traces without (UTC)")  # fmt: skip
+    add("--zone-h", type=float, default=0.0, metavar="H", help="hours to add to dated times before hours of the day")
+    add("--json", nargs="?", const="-", metavar="OUT", help="everything as JSON; to stdout without a file name")
+    add("--html", type=Path, metavar="OUT", help="everything as one page with plots")
+    return parser
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was analysed: the facts, and the comparison if there is one."""
+
+    facts: dict[str, Any]
+    comparison: dict[str, Any] | None
+
+
+def main(argv: list[str]) -> int:
+    """Analyse once. Returns 0; raises ``OperatorError`` for what the operator must mend."""
+    args = build_parser().parse_args(argv)
+    _refuse_overwriting(args)
+    if args.html is not None:
+        _require_plots()
+    with _stages(args.file) as stage:
+        found = _found(args, stage)
+    if args.json is not None:
+        told = found.facts if found.comparison is None else {**found.facts, "comparison": found.comparison}
+        words = json.dumps(told, ensure_ascii=False, allow_nan=False) + "\n"
+        if args.json == "-":
+            sys.stdout.write(words)
+        else:
+            write_whole(Path(args.json), words)
+    if args.html is not None:
+        write_whole(args.html, _page(args, found))
+    if args.json != "-":
+        _print(args, found)
+    return 0
+
+
+class _Stage:
+    """What the work is at, shown on a terminal; says nothing for small files and where nobody looks."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task = bar.add_task("reading", total=None)
+
+    def done(self, done: int, whole_work: int) -> None:
+        """Show how much of it is done."""
+        self._bar.update(self._task, completed=done, total=whole_work)
+
+    def now(self, what: str) -> None:
+        """Show what is done now."""
+        self._bar.update(self._task, description=what, completed=0, total=None)
+
+
+@contextmanager
+def _stages(path: Path) -> Iterator[_Stage]:
+    small = not path.is_file() or path.stat().st_size < _BAR_FROM_BYTES
+    quiet = small or not sys.stderr.isatty()
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        yield _Stage(bar)
+
+
+def _found(args: argparse.Namespace, stage: _Stage) -> _Found:
+    options = Options(window_s=args.window_s, zone_s=round(args.zone_h * 3600))
+    trace = _trace(args, args.file, stage)
+    stage.now("analysing")
+    facts = analyse(trace, options, stage.done).as_dict()
+    if args.compare is None:
+        return _Found(facts, None)
+    from workload.analyse.compare import compare  # noqa: PLC0415
+
+    other = _trace(args, args.compare, stage)
+    stage.now("comparing")
+    return _Found(facts, compare(trace, other, options).as_dict())
+
+
+def _trace(args: argparse.Namespace, path: Path, stage: _Stage) -> Trace:
+    """Read a trace; ``--format`` is of the first alone, ``--origin`` of both."""
+    stage.now(f"reading {path.name}")
+    trace = read_trace(path, format=args.format if path == args.file else None, progress=stage.done)
+    if args.origin is None or trace.absolute:
+        return trace
+    origin_us = round(args.origin.timestamp()) * 1_000_000
+    return replace(trace, submitted_us=trace.submitted_us + origin_us, absolute=True)
+
+
+def _page(args: argparse.Namespace, found: _Found) -> str:
+    from workload.report.analysis_html import analysis_page  # noqa: PLC0415 - draws with matplotlib, an extra
+
+    other = args.compare.name if args.compare else ""
+    return analysis_page(
+        found.facts, name=args.file.name, comparison=found.comparison, other=other, by_class=args.by_class
+    )
+
+
+def _print(args: argparse.Namespace, found: _Found) -> None:
+    from workload.report.analysis_text import analysis_text  # noqa: PLC0415 - not needed for --json
+
+    console = Console(highlight=False)
+    wide = console if console.is_terminal else Console(width=140, highlight=False)
+    wide.print(analysis_text(found.facts, name=args.file.name, by_class=args.by_class))
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2023-11-01 or 2026-11-01T08:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _refuse_overwriting(args: argparse.Namespace) -> None:
+    inputs = {path.resolve() for path in (args.file, args.compare) if path is not None}
+    for option, out in (("--json", args.json), ("--html", args.html)):
+        if out is not None and str(out) != "-" and Path(out).resolve() in inputs:
+            raise OperatorError(f"{option} {out} would overwrite the trace: name another file")
+
+
+def _require_plots() -> None:
+    """Find out before minutes of work, not after."""
+    try:
+        import workload.report.plots  # noqa: F401, PLC0415 - matplotlib is an extra
+    except ImportError as error:
+        raise OperatorError(f"--html needs {error.name}: pip install 'burstwatch[workload]'") from None
