@@ -5,6 +5,7 @@ into an endless generation. A profile writes down one tool's rules, each with wh
 """
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from collector.schema.trace_rows import BURSTGPT_6, BURSTGPT_8, TraceRow
 
@@ -15,6 +16,18 @@ NO_REQUEST_TOKENS = "request tokens unknown"
 NO_RESPONSE_TOKENS = "response tokens unknown"
 ZERO_RESPONSE_TOKENS = "failed (0 response tokens)"
 ZERO_REQUEST_TOKENS = "0 request tokens"
+
+
+class Lengths(Protocol):
+    """What a refusal looks at: a ``TraceRow``, or whatever else says the two lengths as it does."""
+
+    @property
+    def request_tokens(self) -> int | None:
+        """None if not known."""
+
+    @property
+    def response_tokens(self) -> int | None:
+        """None if not known, 0 for a failure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +54,7 @@ class Profile:
     model: str | None = None
     rule: str
 
-    def refuses(self, row: TraceRow) -> str | None:
+    def refuses(self, row: Lengths) -> str | None:
         """Return why ``row`` cannot stand in this profile's file, None if it can."""
         if not self.only_usable:
             return None
@@ -61,6 +74,8 @@ class Profile:
         """
         if self.refuses(row) is not None:
             return None
+        if self.model is None and not self.whole_seconds and not (self.from_first_row and first_us):
+            return row
         submitted = row.submitted_us - first_us if self.from_first_row else row.submitted_us
         if submitted < 0:
             raise ValueError("a row lies before the first one; sort the rows by submission first")

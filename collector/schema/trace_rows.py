@@ -136,6 +136,8 @@ def parse_seconds(name: str, text: str) -> int:
     (19440110000000, 5123456)
     """
     whole, _, fraction = text.partition(".")
+    if fraction in {"", "0"} and whole.isascii() and whole.isdigit() and len(whole) <= 11:
+        return int(whole) * 1_000_000
     digits = fraction[:6].ljust(6, "0")
     if not (whole.isascii() and whole.isdigit() and digits.isascii() and digits.isdigit()):
         raise ValueError(f"{name} must be seconds, zero or more, not {text[:40]!r}")

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from io import StringIO
 from itertools import islice
 
-from collector.schema.trace_profiles import Profile
+from collector.schema.events import Outcome
+from collector.schema.trace_profiles import ZERO_RESPONSE_TOKENS, Profile
 from collector.schema.trace_rows import (
     BURSTGPT_6,
     BURSTGPT_8,
@@ -102,11 +103,16 @@ def of_profile(profile: Profile) -> Format:
         new = profile.apply(row)  # times count from the first row already: the conversion saw to it
         if new is None:
             raise ValueError("a row that the profile refuses came as far as its writer")
+        if new is row:
+            return row
         if new.model != row.model:
             told.changed[f"Model written as {new.model}"] += 1
         if (new.submitted_us, new.elapsed_us) != (row.submitted_us, row.elapsed_us):
             told.changed["times cut to whole seconds"] += 1
         return new
+
+    def refuses(record: Record) -> str | None:
+        return ZERO_RESPONSE_TOKENS if record.outcome == Outcome.FAILED else profile.refuses(record)
 
     held = _HELD_8 if profile.columns == BURSTGPT_8 else _HELD_6
     return Format(
@@ -114,9 +120,10 @@ def of_profile(profile: Profile) -> Format:
         about=profile.about,
         suffix=".csv",
         holds=held,
+        marks_failures=True,
         zero=Zero.FIRST if profile.from_first_row else Zero.DAY,
         encode=encode(profile.columns, change),
-        refuses=lambda record: profile.refuses(row_of(record)),
+        refuses=refuses if profile.only_usable else lambda _: None,
     )
 
 
@@ -125,6 +132,7 @@ BURSTGPT_6_FORMAT = Format(
     about="BurstGPT_1 and _2: six columns, no sessions, no elapsed time",
     suffix=".csv",
     holds=_HELD_6,
+    marks_failures=True,
     zero=Zero.DAY,
     read=read,
     encode=encode(BURSTGPT_6),
@@ -134,6 +142,7 @@ BURSTGPT_8_FORMAT = Format(
     about="BurstGPT_3: eight columns, with Session ID and Elapsed time",
     suffix=".csv",
     holds=_HELD_8,
+    marks_failures=True,
     zero=Zero.DAY,
     read=read,
     encode=encode(BURSTGPT_8),

@@ -32,6 +32,7 @@ class Format:
         name, about, suffix: what operators write, one line for ``--help``, what such files are called.
         holds: the columns of ``Record`` (and keys of ``Record.other``) that come back when written and read again.
         absolute: its times are calendar times, in microseconds since the epoch.
+        marks_failures: a failed request is told from others (by 0 response tokens), though ``outcome`` is not held.
         zero: where the times of a converted file count from unless the operator says otherwise.
         read: lines to records, streaming; None: only written.
         encode: records to chunks of bytes, streaming; None: only read.
@@ -44,6 +45,7 @@ class Format:
     suffix: str
     holds: frozenset[str]
     absolute: bool = False
+    marks_failures: bool = False
     zero: Zero = Zero.KEEP
     read: Read | None = None
     encode: Encode | None = None
