@@ -16,11 +16,11 @@ from streams.capture.rows import Listed, Only
 
 _NO_READINGS = "no engine of this service was read; give its agent a `vllm` source"
 _ONE_READING = "its engines were read only once; a rise needs two readings"
-_OLD = "segments of an older version, which did not note the engines' counters, lie between the readings"
+_OLD = "there are segments of an older version, which did not note the engines' counters, among its segments"
 _MEANS = (
     "ok and failed requests captured between the engines' first reading and their last, over what the engines counted "
     "meanwhile. Below 1: requests reached the engines past the agents, or were lost. Above 1: requests ended before an "
-    "engine had them (refused, unreachable). Cancelled ones count on neither side."
+    "engine had them (refused, unreachable), or messages came twice. Cancelled ones count on neither side."
 )
 
 
@@ -143,7 +143,7 @@ def _go_on(service: _Service, engines: Sequence[EngineSeen], ended: int, edges: 
 def _verdict(service: _Service) -> dict[str, Any]:
     why = None
     if not service.engines:
-        why = _NO_READINGS
+        why = _OLD if service.unknown_after else _NO_READINGS
     elif service.unknown:
         why = _OLD
     elif all(engine.first_at == engine.last_at for engine in service.engines.values()):

@@ -5,7 +5,7 @@ streaming engine: memory does not grow with the trace.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,6 +43,17 @@ def column_names(columns: Sequence[str]) -> list[str]:
     return [*columns, "service", *(column.name for column in _OTHERS)]
 
 
+def typed(form: TraceFormat, rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """Return rows as the file's columns; instants as us since the epoch."""
+    values: dict[str, list[Any]] = form.values(rows)
+    found = {
+        name: [None if us is None else us / 1e6 for us in values[name]] if name in _SECONDS else values[name]
+        for name in form.columns
+    }
+    found["service"] = [row[SERVICE_AT] for row in rows]
+    return found | {column.name: [row[AT[column.name]] for row in rows] for column in _OTHERS}
+
+
 class ParquetTable(Aside):
     """One Parquet file; times as UTC instants of 1 us, ``Timestamp`` and ``Elapsed time`` as seconds (float64)."""
 
@@ -61,13 +72,7 @@ class ParquetTable(Aside):
         """Append rows."""
         if not rows:
             return
-        values: dict[str, Any] = self._form.values(rows)
-        found = {
-            name: [None if us is None else us / 1e6 for us in values[name]] if name in _SECONDS else values[name]
-            for name in self._form.columns
-        }
-        found["service"] = [row[SERVICE_AT] for row in rows]
-        found |= {column.name: [row[AT[column.name]] for row in rows] for column in _OTHERS}
+        found = typed(self._form, rows)
         self._waiting.append(self._polars.DataFrame(found, schema=self._schema))
         self._rows += len(rows)
         if self._rows >= ROW_GROUP:
@@ -123,8 +128,8 @@ class ParquetTable(Aside):
         return paper | {"service": pl.String} | {column.name: kinds[column.type] for column in _OTHERS}
 
 
-def read_batches(path: Path) -> Any:  # noqa: ANN401 - polars' own iterator; see ``load_polars``
-    """Return the file's rows in order, as dicts of columns (lists), times as us since the epoch.
+def read_batches(path: Path) -> Iterator[dict[str, list[Any]]]:
+    """Return the file's rows in order, ``ROW_GROUP`` at a time, as ``typed`` made them.
 
     Raises ``OperatorError`` for anything that is not Parquet.
     """
