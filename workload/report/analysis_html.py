@@ -94,10 +94,17 @@ def _contents(facts: Facts) -> Html:
     same = told["same_time_ratio"]
     if known(same):
         rows.append(("At the stamp of the one before", percent(same)))
-    missing = [f"{column} ({percent(ratio)} of rows)" for column, ratio in told["known"].items() if (ratio or 0) < 1]
-    if missing and told["rows"]:
-        rows.append(("Columns not known of every row", ", ".join(missing)))
+    parts = {_column(name): ratio or 0 for name, ratio in told["known"].items()}
+    if told["rows"]:
+        if never := [name for name, ratio in parts.items() if not ratio]:
+            rows.append(("Not told by the file", ", ".join(never)))
+        if partly := [f"{name} {percent(ratio)}" for name, ratio in parts.items() if 0 < ratio < 1]:
+            rows.append(("Told of some rows only", ", ".join(partly)))
     return pairs(rows)
+
+
+def _column(name: str) -> str:
+    return name.removesuffix("_us").replace("_", " ")
 
 
 def _values(counts: Facts) -> str:

@@ -5,8 +5,8 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from collector.schema.errors import OperatorError
 from streams.help_format import DefaultsAndExamples
 from workload.analyse.analysis import Options, analyse
 from workload.arguments import whole
+from workload.formats.registry import detect
+from workload.report.dating import dated, moment_of, told_origin
 from workload.report.whole_files import write_whole
 from workload.trace.columns import Trace
 from workload.trace.read import read_trace
@@ -61,7 +63,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--window-s", type=whole(10, 604_800), default=1200, metavar="S", help="window of the burstiness, seconds")
     add("--by-class", action="store_true", help="log types, and models within them, for themselves, too")
     add("--origin", type=_moment, metavar="DATE",
-        help="what the trace's second 0 was, ISO 8601: gives dates and weekdays to traces without (UTC)")  # fmt: skip
+        help="what the trace's second 0 was, ISO 8601, UTC: gives days and dates to traces that have none (default: as "
+        "the manifest beside FILE says, if there is one)")  # fmt: skip
     add("--zone-h", type=float, default=0.0, metavar="H", help="hours to add to dated times before hours of the day")
     add("--json", nargs="?", const="-", metavar="OUT", help="everything as JSON; to stdout without a file name")
     add("--html", type=Path, metavar="OUT", help="everything as one page with plots")
@@ -123,8 +126,10 @@ def _stages(path: Path) -> Iterator[_Stage]:
 
 
 def _found(args: argparse.Namespace, stage: _Stage) -> _Found:
-    options = Options(window_s=args.window_s, zone_s=round(args.zone_h * 3600))
     trace = _trace(args, args.file, stage)
+    # BurstGPT's clock is thought to begin on a Wednesday; of any other file without dates nothing is known.
+    weekday = 2 if (args.format or detect(args.file)).startswith("burstgpt") else None
+    options = Options(window_s=args.window_s, zone_s=round(args.zone_h * 3600), day_zero_weekday=weekday)
     stage.now("analysing")
     facts = analyse(trace, options, stage.done).as_dict()
     if args.compare is None:
@@ -140,10 +145,7 @@ def _trace(args: argparse.Namespace, path: Path, stage: _Stage) -> Trace:
     """Read a trace; ``--format`` is of the first alone, ``--origin`` of both."""
     stage.now(f"reading {path.name}")
     trace = read_trace(path, format=args.format if path == args.file else None, progress=stage.done)
-    if args.origin is None or trace.absolute:
-        return trace
-    origin_us = round(args.origin.timestamp()) * 1_000_000
-    return replace(trace, submitted_us=trace.submitted_us + origin_us, absolute=True)
+    return dated(trace, args.origin or told_origin(path))
 
 
 def _page(args: argparse.Namespace, found: _Found) -> str:
@@ -165,10 +167,9 @@ def _print(args: argparse.Namespace, found: _Found) -> None:
 
 def _moment(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        return moment_of(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2023-11-01 or 2026-11-01T08:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _refuse_overwriting(args: argparse.Namespace) -> None:

@@ -190,7 +190,7 @@ def _set_axis(axes: Axes, which: Literal["x", "y"], axis: Axis) -> None:
         mine.set_ticks([at for at, _ in axis.ticks], [text for _, text in axis.ticks])
         mine.set_minor_locator(NullLocator())
         return
-    mine.set_major_locator(_log_ticks(axes, which) if axis.scale == "log" else MaxNLocator(6))
+    mine.set_major_locator(_log_ticks(axes, which) if axis.scale == "log" else MaxNLocator(6, steps=(1, 2, 5, 10)))
     mine.set_minor_formatter(NullFormatter())
     mine.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
 
@@ -198,7 +198,8 @@ def _set_axis(axes: Axes, which: Literal["x", "y"], axis: Axis) -> None:
 def _log_ticks(axes: Axes, which: Literal["x", "y"]) -> LogLocator:
     """Powers of ten alone would leave an axis of less than two of them with a tick or none."""
     low, high = sorted(axes.get_xlim() if which == "x" else axes.get_ylim())
-    return LogLocator(10, subs=(1,) if high > 60 * low else (1, 2, 5), numticks=8)
+    subs = (1,) if high > 60 * low else (1, 2, 5) if high > 6 * low else (1, 1.5, 2, 3, 4, 5, 7)
+    return LogLocator(10, subs=subs, numticks=8)
 
 
 _LARGE = ((1e9, "G"), (1e6, "M"), (1e3, "k"))

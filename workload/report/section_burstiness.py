@@ -12,6 +12,8 @@ from workload.report.tables import table
 from workload.report.thin import Floats, floats, summarised
 
 _DOTS_MAX = 700  # windows drawn one by one; of more, the median and the middle 90 % of each stretch
+_JOINED_MAX = 60  # so few windows are joined by a line
+_WINDOWS_LEAST = 8  # fewer say nothing of a distribution
 _STRETCHES = 200
 FAMILY_NAMES = {"exponential": "exponential", "gamma": "Gamma", "weibull": "Weibull", "lognormal": "log-normal"}
 _QUANTILES = ("p10", "p25", "p50", "mean", "p75", "p90")
@@ -38,7 +40,7 @@ def burstiness_section(facts: Facts, clock: Clock) -> Section:
         ),
         window_values_over_time(facts, clock, ("cv", "CV of the gaps")),
         window_values_over_time(facts, clock, ("alpha", "Gamma shape α")),
-        side_by_side(_distribution(facts), *_against_rate(facts)),
+        *_distributions(facts),
         _quantile_table(facts),
         beside_published(facts, BURSTINESS, note=note),
         element("h3", "Which distribution the gaps follow"),
@@ -61,7 +63,7 @@ def window_values_over_time(facts: Facts, clock: Clock, column: tuple[str, str],
     x, y = clock.places(found["windows"]["start_s"]), _windows(facts, name)
     y = np.where(y > 0, y, np.nan)
     if len(x) <= _DOTS_MAX:
-        series = [Series(x=x, y=y, style="dots")]
+        series = [Series(x=x, y=y, style="dots" if len(x) > _JOINED_MAX else "line+dots")]
         what = "one dot a window"
     else:
         middles, (low, median, high) = summarised(x, y, (0.05, 0.5, 0.95), _STRETCHES)
@@ -86,6 +88,12 @@ def window_values_over_time(facts: Facts, clock: Clock, column: tuple[str, str],
     return figure(draw(plot), f"{label} over time, {what}.", size="wide")
 
 
+def _distributions(facts: Facts) -> list[Html]:
+    if (_windows(facts, "cv") > 0).sum() < _WINDOWS_LEAST:
+        return []
+    return [side_by_side(_distribution(facts), _against_rate(facts))]
+
+
 def _distribution(facts: Facts) -> Html:
     lines = []
     for name, label, colour in (("cv", "CV", "s0"), ("alpha", "α", "s1")):
@@ -108,11 +116,9 @@ def _distribution(facts: Facts) -> Html:
     )
 
 
-def _against_rate(facts: Facts) -> list[Html]:
+def _against_rate(facts: Facts) -> Html:
     rate, cv = _windows(facts, "rate_per_s"), _windows(facts, "cv")
     good = (rate > 0) & (cv > 0)
-    if good.sum() < 3:
-        return []
     plot = Plot(
         name="cv-rate",
         title="CV against rate",
@@ -122,7 +128,7 @@ def _against_rate(facts: Facts) -> list[Html]:
         y=Axis(label="CV", scale="log"),
         marks=[(1.0, "Poisson")],
     )
-    return [figure(draw(plot), "CV against the window's rate, one dot a window (2,000 of them at most).")]
+    return figure(draw(plot), "CV against the window's rate, one dot a window (2,000 of them at most).")
 
 
 def _quantile_table(facts: Facts) -> Html:

@@ -11,6 +11,7 @@ from workload.report.plots import draw
 from workload.report.tables import table
 
 _BURSTS_SHOWN = 20
+_QUANTILES = ("p10", "p50", "p90", "mean")
 
 
 def dispersion_section(facts: Facts) -> Section:
@@ -74,7 +75,7 @@ def bursts_section(facts: Facts, clock: Clock) -> Section:
         return Section("bursts", "Bursts", [absent("No burst was found."), how])
     rows.sort(key=lambda row: -(row["excess"] or 0.0))
     quantiles = [
-        [title, *(write(found[name].get(q)) for q in ("p10", "p50", "p90", "max"))]
+        [title, *(write(found[name].get(q)) for q in _QUANTILES), write(_greatest(found["episodes"][name]))]
         for name, title, write in (("duration_s", "lasted", duration), ("factor", "peak over base rate", number))
     ]
     body = [
@@ -86,11 +87,15 @@ def bursts_section(facts: Facts, clock: Clock) -> Section:
             f"{count(found['n'], 'burst')}: {number(found['per_day'])} a day, {percent(found['time_ratio'])} of the "
             f"time, {percent(found['arrivals_ratio'])} of the requests."
         ),
-        table(["over the bursts", "p10", "p50", "p90", "max"], quantiles),
+        table(["over the bursts", *_QUANTILES, "max"], quantiles),
         _bursts_table(rows[:_BURSTS_SHOWN], clock, found["n"]),
         how,
     ]
     return Section("bursts", "Bursts", body)
+
+
+def _greatest(values: Sequence[float | None]) -> float | None:
+    return max((value for value in values if known(value)), default=None)
 
 
 def _bursts_table(rows: Sequence[Facts], clock: Clock, n: int) -> Html:

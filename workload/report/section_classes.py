@@ -1,11 +1,12 @@
 """Sections of the classes of requests (log types, and models within them), one each: ``--by-class``."""
 
 from workload.report.analysis_parts import Clock, Facts, classes_of, rows_of
-from workload.report.numbers import duration, number, percent, span
+from workload.report.numbers import duration, known, number, percent, span
 from workload.report.page import Html, Section, absent, paragraph, side_by_side
 from workload.report.plot_specs import is_drawable
 from workload.report.section_burstiness import window_values_over_time
 from workload.report.section_lengths import relation_plot, tails
+from workload.report.section_rate import rate_over_time
 
 
 def class_sections(facts: Facts, clock: Clock) -> list[Section]:
@@ -29,6 +30,8 @@ def _section(of: Facts, clock: Clock, place: int) -> Section:
             f"α median {number((quantiles.get('alpha') or {}).get('p50'))}."
         )
     ]
+    if known(of["rate"]["mean_per_s"]):
+        parts.append(rate_over_time(of, clock, prefix))
     if is_drawable(found["windows"].get("cv") or []):
         parts.append(window_values_over_time(of, clock, ("cv", "CV of the gaps"), prefix))
     else:

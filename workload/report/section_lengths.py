@@ -58,7 +58,7 @@ def _tail(facts: Facts, side: str, prefix: str) -> list[Html]:
     longer = 1 - np.cumsum(counts) / counts.sum()
     keep = (edges[1:] > 0) & (longer > 0)
     lines = [Series(x=edges[1:][keep], y=longer[keep], label="trace")]
-    grid = floats(np.unique(np.round(np.geomspace(1, max(of["max"] or 1, 2), 120))))
+    grid = floats(np.unique(np.round(np.geomspace(max((of["min"] or 1) / 2, 1), max(of["max"] or 1, 2), 120))))
     if of["zipf"]:
         y = zipf_tail(grid, of["zipf"]["theta"], int(of["zipf"]["k_max"]))
         lines.append(Series(x=grid, y=np.where(y > 0, y, np.nan), style="dashed", colour="s1", label="Zipf"))
@@ -127,7 +127,7 @@ def relation_section(facts: Facts) -> Section:
     header = ["request tokens", "requests", "response q05", "median", "mean", "q95"]
     cells = [
         [
-            f"{number(row['from_tokens'])} to {number(row['to_tokens'])}",
+            f"{number(row['from_tokens'])}–{number(row['to_tokens'])}",
             *(number(row[key]) for key in ("n", "q05", "median", "mean", "q95")),
         ]
         for row in rows

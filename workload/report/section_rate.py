@@ -1,14 +1,14 @@
 """Section: requests over time; hours, weekdays, periodicity."""
 
 from workload.report.analysis_parts import Clock, Facts, beside_published, classes_of
-from workload.report.numbers import known, number
+from workload.report.numbers import duration, known, number
 from workload.report.page import Html, Section, absent, figure, how_to_read, method, side_by_side
 from workload.report.plot_specs import Axis, Plot, Series, is_drawable
 from workload.report.plots import draw
 from workload.report.published import RATE
 from workload.report.tables import table
-from workload.report.thin import floats
 
+_HOURS_LEAST = 6  # hours of the day a trace must cover to have a shape
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -22,29 +22,26 @@ def rate_section(facts: Facts, clock: Clock) -> Section:
             "People give a day and a week their shape: busy hours, a dip at lunch, quiet nights and weekends. Programs "
             "(APIs) do not: their load comes in campaigns of hours or days. Capacity is decided by the peaks."
         ),
-        _over_time(facts, clock),
+        rate_over_time(facts, clock),
         side_by_side(*_hours(facts), *_weekdays(facts), *_autocorrelation(facts)),
-        _classes(facts),
+        *_classes(facts),
         beside_published(facts, RATE),
         method(
-            f"Rate over time in bins of {number(rate['series_step_s'])} s. Hours and weekdays: "
-            f"{facts['file']['origin']}. The rate of an hour counts only the time the trace covers of it. "
-            "Autocorrelation of hourly counts: near 1 at 24 h is a daily rhythm, near 0 none."
+            f"Hours and weekdays: {facts['file']['origin']}. The rate of an hour counts only the time the "
+            "trace covers of it. Autocorrelation of hourly counts: near 1 at 24 h is a daily rhythm, near 0 none."
         ),
     ]
     return Section("rate", "Rate and periodicity", body)
 
 
-def _over_time(facts: Facts, clock: Clock) -> Html:
+def rate_over_time(facts: Facts, clock: Clock, prefix: str = "") -> Html:
+    """Return the plot of the rate over time; there must be a mean. ``prefix`` keeps names of drawings apart."""
     rate = facts["rate"]
-    start = float(facts["file"]["first_s"] or 0.0)
-    step = float(rate["series_step_s"])
-    first = start - start % step if step else start
     plot = Plot(
-        name="rate",
+        name=f"{prefix}rate",
         title="Requests per second over time",
         description=f"Mean {number(rate['mean_per_s'])}/s; busiest minute {number(rate['peak_minute_per_s'])}/s.",
-        series=[Series(x=clock.places(floats(rate["series"]["start_s"]) + first), y=rate["series"]["per_s"])],
+        series=[Series(x=clock.places(rate["series"]["start_s"]), y=rate["series"]["per_s"])],
         x=clock.axis(),
         y=Axis(label="requests/s", low=0),
         size="wide",
@@ -52,15 +49,15 @@ def _over_time(facts: Facts, clock: Clock) -> Html:
     )
     return figure(
         draw(plot),
-        f"Requests per second. Mean {number(rate['mean_per_s'])}, busiest hour {number(rate['peak_hour_per_s'])}, "
-        f"busiest minute {number(rate['peak_minute_per_s'])}.",
+        f"Requests per second in bins of {duration(rate['series_step_s'])}. Mean {number(rate['mean_per_s'])}, busiest "
+        f"hour {number(rate['peak_hour_per_s'])}, busiest minute {number(rate['peak_minute_per_s'])}.",
         size="wide",
     )
 
 
 def _hours(facts: Facts) -> list[Html]:
     rate = facts["rate"]
-    if not is_drawable(rate["hour_of_day"]):
+    if sum(map(known, rate["hour_of_day"])) < _HOURS_LEAST:
         return []
     hours = list(range(24))
     plot = Plot(
@@ -71,7 +68,7 @@ def _hours(facts: Facts) -> list[Html]:
             Series(x=hours, y=rate["hour_of_day"], style="bars", label="mean"),
             Series(x=hours, y=rate["hour_of_day_median"], style="line+dots", colour="s1", label="median of days"),
         ],
-        x=Axis(label="hour of the day", ticks=[(h, str(h)) for h in range(0, 24, 3)]),
+        x=Axis(label="hour of the day", low=-0.7, high=23.7, ticks=[(h, str(h)) for h in range(0, 24, 3)]),
         y=Axis(label="requests/s", low=0),
     )
     ratio = rate["peak_over_trough"]
@@ -86,14 +83,14 @@ def _hours(facts: Facts) -> list[Html]:
 
 def _weekdays(facts: Facts) -> list[Html]:
     weekday = facts["rate"]["weekday"]
-    if not is_drawable(weekday):
+    if sum(map(known, weekday)) < 2:
         return []
     plot = Plot(
         name="weekdays",
         title="Rate by weekday",
         description="Monday to Sunday.",
         series=[Series(x=list(range(len(weekday))), y=weekday, style="bars")],
-        x=Axis(ticks=list(enumerate(_DAYS))),
+        x=Axis(low=-0.6, high=6.6, ticks=list(enumerate(_DAYS))),
         y=Axis(label="requests/s", low=0),
     )
     return [figure(draw(plot), "By weekday; days the trace does not cover are empty.")]
@@ -121,11 +118,12 @@ def _autocorrelation(facts: Facts) -> list[Html]:
     ]
 
 
-def _classes(facts: Facts) -> Html:
+def _classes(facts: Facts) -> list[Html]:
     header = ["", "requests", "mean/s", "busiest hour/s", "busiest minute/s", "peak hour", "peak/trough", "r (day)",
               "r (week)"]  # fmt: skip
-    rows = [_row("all", facts), *(_row(of["name"], of) for of in classes_of(facts))]
-    return table(header, rows, caption="By class of requests")
+    classes = classes_of(facts)
+    rows = [_row("all", facts), *(_row(of["name"], of) for of in classes)]
+    return [table(header, rows, caption="By class of requests")] if classes else []
 
 
 def _row(name: str, facts: Facts) -> list[str]:
