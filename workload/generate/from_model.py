@@ -15,6 +15,7 @@ from workload.generate.lengths import draw_requests, draw_responses
 from workload.generate.sessions import draw_turns
 from workload.model.model import SESSIONS, Failures, Model, ModelClass
 from workload.scale.renewal import RateCurve, arrivals
+from workload.scale.units import session_names
 from workload.trace.columns import Labels, OutcomeCode, Trace, concatenate
 
 Floats = NDArray[np.float64]
@@ -112,12 +113,6 @@ def _draw(rng: np.random.Generator, one: ModelClass, curve: RateCurve, n: int) -
 
 def _all(n: int, name: str) -> Labels:
     return Labels(np.zeros(n, np.int32), (name,)) if name else Labels.absent(n)
-
-
-def session_names(rng: np.random.Generator, n: int) -> tuple[str, ...]:
-    """Return ``n`` session ids as the built-in workload has them: ``s-`` and 16 hex digits."""
-    digits = rng.bytes(8 * n).hex()
-    return tuple([f"s-{digits[i : i + 16]}" for i in range(0, 16 * n, 16)])
 
 
 def _failed(rng: np.random.Generator, times: Floats, failures: Failures) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from workload.generate.lengths import draw_tokens, draw_values, growing_requests
 from workload.model.model import ModelClass, Sessions
 from workload.scale.renewal import RateCurve, arrivals
+from workload.scale.units import carried_round
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -96,11 +97,4 @@ def place_turns(starts: Floats, waits: Floats, counts: Ints, curve: RateCurve) -
     since[heads] = 0.0
     since = np.cumsum(since)
     since -= np.repeat(since[heads], counts)
-    first_s, length_s = float(curve.edges_s[0]), curve.duration_s
-    times = np.repeat(starts, counts) + since - first_s
-    laps = np.floor(times / length_s)
-    times = np.minimum(times - laps * length_s, np.nextafter(length_s, 0.0)) + first_s
-    begins = np.zeros(len(times), bool)
-    begins[heads] = True
-    begins[1:] |= laps[1:] != laps[:-1]
-    return np.maximum(times, first_s), (np.cumsum(begins) - 1).astype(np.int32)
+    return carried_round(np.repeat(starts, counts) + since, heads, curve)

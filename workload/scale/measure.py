@@ -53,14 +53,23 @@ def measure(times_us: Ints, resolution_us: int = 1, *, stretch: float = 1.0) -> 
     )
 
 
+def squared_cv(times_us: Ints) -> float | None:
+    """Return the squared CV of the gaps of ascending times, corrected for finite size as ``streams.stats.cv``."""
+    gaps = np.diff(times_us)
+    n = len(gaps)
+    mean = float(gaps.mean()) if n > 1 else 0.0
+    if not mean:
+        return None
+    ratio = float(np.var(gaps)) / mean**2
+    return n * ratio / (n - 1 - ratio) if ratio < n - 1 else None
+
+
 def on_clock(times_us: Ints, resolution_us: int, *, stretch: float = 1.0) -> Ints:
     """Return times stretched, then cut to whole steps of a clock; microseconds that were cut before are made up for."""
-    if stretch == 1:
-        return times_us if resolution_us == 1 else times_us // resolution_us * resolution_us
-    stretched = (
-        np.floor((times_us + 1) * stretch).astype(np.int64) if resolution_us > 1 else np.rint(times_us * stretch)
-    )
-    return stretched.astype(np.int64) // resolution_us * resolution_us
+    if stretch != 1:
+        moved = (times_us + 1 if resolution_us > 1 else times_us + 0.5) * stretch
+        times_us = np.floor(moved).astype(np.int64)
+    return np.asarray(times_us - times_us % resolution_us, np.int64)
 
 
 def bin_width_us(stats: ArrivalStats, requests: float, resolution_us: int) -> int | None:

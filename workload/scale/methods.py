@@ -26,10 +26,12 @@ COPIES_MAX = 10_000
 class Scaled:
     """What came of it: the trace from time 0, its length, and by how much was compressed, copied or thinned.
 
-    Of a modelled trace, ``window_s`` are the windows of alpha(t) and ``gaps`` whether they are "gamma" or "own".
+    ``source`` is the part of the source that was used. Of a modelled trace, ``window_s`` are the windows of alpha(t)
+    and ``gaps`` whether they are "gamma" or "own".
     """
 
     trace: Trace
+    source: Trace
     duration_s: float
     by: str
     factor: float = 1.0
@@ -61,7 +63,7 @@ def compress(trace: Trace, *, rate_per_s: float, duration_s: float | None = None
     factor = whole_us / (length_s * 1e6)
     times = np.floor(since / factor).astype(np.int64) if factor > 0 else np.zeros(n, np.int64)
     made = replace(part, submitted_us=times, resolution_us=1 if factor != 1 else part.resolution_us, absolute=False)
-    return Scaled(trace=made, duration_s=length_s, by=COMPRESS, factor=factor)
+    return Scaled(trace=made, source=part, duration_s=length_s, by=COMPRESS, factor=factor)
 
 
 def superpose(trace: Trace, rng: np.random.Generator, *, rate_per_s: float, duration_s: float | None = None) -> Scaled:
@@ -86,7 +88,8 @@ def superpose(trace: Trace, rng: np.random.Generator, *, rate_per_s: float, dura
     made = concatenate([replace(one, session=_any_session(one)) for one in parts])
     made = renamed(rng, made, np.concatenate(sessions)).sorted_by_time()
     made = some_of(rng, made, wanted)
-    return Scaled(trace=made, duration_s=length_s, by=SUPERPOSE, copies=copies, keep=wanted / (copies * len(part)))
+    keep = wanted / (copies * len(part))
+    return Scaled(trace=made, source=part, duration_s=length_s, by=SUPERPOSE, copies=copies, keep=keep)
 
 
 def _any_session(trace: Trace) -> Labels:
@@ -104,7 +107,7 @@ def thin(trace: Trace, rng: np.random.Generator, *, rate_per_s: float, duration_
     if wanted > len(part):
         raise ValueError(f"the trace has {len(part) / length_s:.4g} requests a second; thinning cannot make it more")
     made = some_of(rng, part, wanted)
-    return Scaled(trace=made, duration_s=length_s, by=THIN, keep=wanted / len(part))
+    return Scaled(trace=made, source=part, duration_s=length_s, by=THIN, keep=wanted / len(part))
 
 
 def beginning(trace: Trace, duration_s: float | None) -> tuple[Trace, float]:

@@ -54,9 +54,10 @@ def remodel(
         for _ in range(_DRAWS):
             made = _draw(rng, part, units, wanted, (edges, play))
             off = distance(source, measure(made.submitted_us, part.resolution_us, stretch=wanted / len(part)))
-            found.append((off, Scaled(trace=made, duration_s=length_s, by=MODEL, window_s=window_s, gaps=gaps)))
+            scaled = Scaled(trace=made, source=part, duration_s=length_s, by=MODEL, window_s=window_s, gaps=gaps)
             if off <= tolerance:
-                return found[-1][1]
+                return scaled
+            found.append((off, scaled))
     return min(found, key=lambda one: one[0])[1]
 
 

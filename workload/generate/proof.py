@@ -1,0 +1,139 @@
+"""What a generated trace was to be beside what it is: against its model, or within a sweep. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from workload.generate.from_model import generate
+from workload.model.model import RENEWAL, Model, ModelClass
+from workload.scale.measure import BIN_REQUESTS, Measured, measure
+from workload.scale.proof import TOLERANCE, Check, Proof, length_checks, rate_check, seconds_checks, within
+from workload.trace.columns import Trace
+
+_REFERENCE_S, _REFERENCE_SEED = 100_000.0, 20_240_131  # at one request a second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """How a trace was drawn: length, rate, and each class's share (None where the model's timelines decided it)."""
+
+    duration_s: float
+    rate_per_s: float
+    shares: Mapping[str, float] | None = None
+    steady: bool = False
+
+
+def prove_model(model: Model, made: Trace, drawn: Drawn, *, tolerance: float = TOLERANCE) -> Proof:
+    """Return the proof of a trace drawn from ``model``.
+
+    Lengths are held against 100,000 fresh requests of the model, drawn with a seed of their own in the shares that
+    the trace has. Burstiness is held against alpha class by class where the model says one alpha for the whole trace;
+    where it changes with time, it is stated. Classes that cannot be told apart in a trace are not checked one by one.
+    """
+    checks = [rate_check(len(made), drawn.duration_s, drawn.rate_per_s), *stated(measure(made.submitted_us))]
+    parts = [made.take(_rows_of(one, made)) for one in model.classes]
+    if sum(map(len, parts)) == len(made):
+        for one, part in zip(model.classes, parts, strict=True):
+            checks += _class_checks(one, part, len(made), drawn, tolerance)
+        mix = {one.name: float(len(part)) for one, part in zip(model.classes, parts, strict=True)}
+        checks += length_checks(_reference(model, mix), made) if len(made) else ()
+    return Proof(what=f"model {model.name}", rows=len(made), duration_s=drawn.duration_s, checks=tuple(checks))
+
+
+def _reference(model: Model, mix: Mapping[str, float]) -> Trace:
+    rng = np.random.default_rng(_REFERENCE_SEED)
+    return generate(model, rng, duration_s=_REFERENCE_S, rate_per_s=1.0, mix=mix, steady=True)
+
+
+def _class_checks(one: ModelClass, part: Trace, rows: int, drawn: Drawn, tolerance: float) -> Iterator[Check]:
+    share = drawn.shares.get(one.name, 0.0) if drawn.shares is not None else None
+    yield within(f"share of {one.name}", share, len(part) / max(rows, 1), 1.5 / max((share or 1.0) * rows, 1.0))
+    if one.failures and not one.failures.by_load and len(part):
+        ratio = one.failures.ratio
+        noise = 3 * float(np.sqrt((1 - ratio) / max(ratio * len(part), 1)))
+        yield within(f"failed of {one.name}", ratio, float(np.mean(part.failed)), noise)
+    found = measure(part.submitted_us)
+    timed = one.arrivals.timeline is not None or bool(one.arrivals.profile)
+    varies = bool(one.bursts) or (timed and not drawn.steady) or one.arrivals.kind != RENEWAL
+    alpha = None if varies else _alpha(one)
+    cv = None if alpha is None else alpha**-0.5
+    yield within(f"cv of {one.name}", cv, found.cv, tolerance + found.cv_noise())
+    stats = found.stats
+    yield Check(
+        name=f"alpha of {one.name}",
+        target=alpha,
+        realised=stats.alpha,
+        lower=stats.alpha_lower,
+        upper=stats.alpha_upper,
+    )
+
+
+def _alpha(one: ModelClass) -> float:
+    return 1.0 if one.arrivals.family == "exponential" else one.arrivals.alpha
+
+
+def _rows_of(one: ModelClass, made: Trace) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    rows = np.ones(len(made), bool)
+    for name in ("model", "log_type", "service"):
+        wanted = getattr(one, name)
+        column = getattr(made, name)
+        rows &= column.is_in(wanted) if wanted else column.codes < 0
+    return rows
+
+
+def stated(found: Measured) -> Iterator[Check]:
+    """Yield what the trace as a whole is like, without a verdict."""
+    yield Check(name="cv", target=None, realised=found.cv)
+    stats = found.stats
+    yield Check(name="alpha", target=None, realised=stats.alpha, lower=stats.alpha_lower, upper=stats.alpha_upper)
+    for m in BIN_REQUESTS:
+        yield Check(name=f"dispersion over {m} requests", target=None, realised=found.dispersion[m])
+    yield from seconds_checks(found)
+
+
+def prove_sweep(
+    made: Sequence[tuple[float, Trace]], source: Trace, *, duration_s: float, rate_per_s: float, tolerance: float
+) -> list[Proof]:
+    """Return a proof for each trace of a sweep; the last check says that all have the same requests in order."""
+    same = all(_same_requests(a, b) for (_, a), (_, b) in pairwise(made))
+    proofs = []
+    for cv, trace in made:
+        found = measure(trace.submitted_us)
+        alpha = within("alpha", cv**-2, found.stats.alpha, 2 * tolerance)
+        checks = (
+            rate_check(len(trace), duration_s, rate_per_s),
+            within("cv", cv, found.cv, tolerance),
+            Check(
+                name="alpha",
+                target=cv**-2,
+                realised=found.stats.alpha,
+                tolerance=2 * tolerance,
+                ok=alpha.ok or _covers(found, cv**-2),
+                lower=found.stats.alpha_lower,
+                upper=found.stats.alpha_upper,
+            ),
+            *(check for check in stated(found) if check.name not in {"cv", "alpha"}),
+            *length_checks(source, trace),
+            Check(name="same requests in the same order", target=1.0, realised=float(same), tolerance=0.0, ok=same),
+        )
+        proofs.append(Proof(what=f"sweep cv={cv:g}", rows=len(trace), duration_s=duration_s, checks=checks))
+    return proofs
+
+
+def _covers(found: Measured, alpha: float) -> bool:
+    lower, upper = found.stats.alpha_lower, found.stats.alpha_upper
+    return lower is not None and upper is not None and lower <= alpha <= upper
+
+
+def _same_requests(a: Trace, b: Trace) -> bool:
+    return all(
+        np.array_equal(x, y)
+        for x, y in (
+            (a.request_tokens, b.request_tokens),
+            (a.response_tokens, b.response_tokens),
+            (a.model.codes, b.model.codes),
+            (a.log_type.codes, b.log_type.codes),
+        )
+    )
