@@ -7,6 +7,7 @@ from typing import Any
 
 from streams.stats.wilson import wilson_bounds
 from workload.analyse.arrival_facts import Burstiness, Bursts, Dispersion
+from workload.analyse.arrivals import Arrivals
 from workload.analyse.burst_episodes import bursts
 from workload.analyse.burstiness import burstiness
 from workload.analyse.classes import Class, classes, file_facts
@@ -100,13 +101,14 @@ def analyse(trace: Trace, options: Options | None = None, progress: Progress | N
 
 
 def _parts(trace: Trace, options: Options, calendar: Calendar, pool: Executor) -> dict[str, Future[Any]]:
-    times, resolution = trace.submitted_us, trace.resolution_us
+    times = trace.submitted_us
+    arrivals = Arrivals.of(times, trace.resolution_us)
     return {
         "bursts": pool.submit(bursts, times if options.bursts else times[:0]),
-        "burstiness": pool.submit(burstiness, times, resolution, window_s=options.window_s),
+        "burstiness": pool.submit(burstiness, arrivals, window_s=options.window_s),
         "file": pool.submit(file_facts, trace, calendar.words),
         "rate": pool.submit(rates, times, calendar),
-        "dispersion": pool.submit(_dispersion, trace),
+        "dispersion": pool.submit(_dispersion, arrivals),
         "lengths": pool.submit(lengths, trace),
         "relation": pool.submit(relation, trace),
         "sessions": pool.submit(sessions, trace),
@@ -114,12 +116,13 @@ def _parts(trace: Trace, options: Options, calendar: Calendar, pool: Executor) -
     }
 
 
-def _dispersion(trace: Trace) -> Dispersion:
-    return Dispersion(scales=scales_of(trace.submitted_us, trace.resolution_us))
+def _dispersion(arrivals: Arrivals) -> Dispersion:
+    return Dispersion(scales=scales_of(arrivals))
 
 
 def _class(trace: Trace, one: Class, options: Options, calendar: Calendar) -> ClassAnalysis:
     part = trace.take(one.rows)
+    arrivals = Arrivals.of(part.submitted_us, trace.resolution_us)
     failed, n = int(part.failed.sum()), int((part.outcome != OutcomeCode.CANCELLED).sum())
     bounds = wilson_bounds(failed, n)
     return ClassAnalysis(
@@ -128,8 +131,8 @@ def _class(trace: Trace, one: Class, options: Options, calendar: Calendar) -> Cl
         log_type=one.log_type,
         n=len(part),
         rate=rates(part.submitted_us, calendar),
-        burstiness=burstiness(part.submitted_us, trace.resolution_us, window_s=options.window_s),
-        dispersion=_dispersion(part),
+        burstiness=burstiness(arrivals, window_s=options.window_s),
+        dispersion=_dispersion(arrivals),
         lengths=lengths(part),
         relation=relation(part),
         latency=latency(part),

@@ -9,9 +9,10 @@ from streams.stats.gamma import SHAPE_MAX, ye_chen
 from streams.stats.gamma_fit import DISPERSION, MOMENT, TRIANGULAR, TRIANGULAR_RATE_MAX, YE_CHEN, ZEROS_MAX
 from streams.stats.polygamma import tetragamma, trigamma
 from workload.analyse.arrival_facts import FAMILIES, PARAMETERS, Burstiness
+from workload.analyse.arrivals import SECOND_US, Arrivals
 from workload.analyse.counts import SparseCounts
 from workload.analyse.cut_fits import Fit
-from workload.analyse.interarrival import MLE, SECOND_US, describe
+from workload.analyse.interarrival import MLE, describe_arrivals
 from workload.analyse.plain import Columns
 from workload.analyse.quantiles import quantiles
 from workload.analyse.windows import GapWindows, Mapper, fit_cut, fit_fine, gap_windows
@@ -27,33 +28,28 @@ _BINS_MIN = 20
 _MISFIT_RATE_MAX = 0.5  # whole seconds: beyond, cutting biases the moments
 
 
-def burstiness(times_us: Int64s, resolution_us: int, *, window_s: int, mapper: Mapper = map) -> Burstiness:
-    """Return the facts of ``arrival_facts.Burstiness`` of sorted times.
+def burstiness(arrivals: Arrivals, *, window_s: int, mapper: Mapper = map) -> Burstiness:
+    """Return the facts of ``arrival_facts.Burstiness``.
 
     Windows of fewer than ``GAPS_MIN`` gaps have a rate and no more. ``mapper`` may spread the fits over threads.
     """
-    whole = resolution_us >= SECOND_US
-    unit_us = SECOND_US if whole else 1
-    window = window_s * SECOND_US // unit_us
-    start = int(times_us[0]) // unit_us // window * window if len(times_us) else 0
-    times = times_us // unit_us - start if whole or start else times_us
-    windows, gaps = gap_windows(times.astype(np.int32) if whole else times, window, unit_us)  # a trace of 68 years fits
+    whole = arrivals.whole
+    windows, gaps = gap_windows(arrivals, window_s * SECOND_US // arrivals.unit_us)
     enough = (windows.gaps >= GAPS_MIN) & (windows.total > 0)
     if whole:
         slow = windows.gaps <= TRIANGULAR_RATE_MAX * windows.total
         fits = fit_cut(windows, gaps, enough & slow, mapper)
-        shape, method = _cut_shapes(fits, enough, _dispersion_shapes(times, windows, window_s))
+        by_counts = np.full(len(enough), np.nan) if (slow | ~enough).all() else _by_counts(arrivals, windows, window_s)
+        shapes = _cut_shapes(fits, enough, by_counts)
     else:
         few_ties = windows.zeros <= ZEROS_MAX * windows.gaps
         fits = fit_fine(windows, gaps, enough & few_ties, mapper)
-        shape, method = _fine_shapes(windows, gaps, fits["gamma"], enough)
-    columns = _columns(windows, fits, (shape, method), enough, window_s)
-    columns["start_s"] = windows.index * float(window_s) + start * (unit_us / SECOND_US)
-    overall = describe(times_us, resolution_us)
+        shapes = _fine_shapes(windows, gaps, fits["gamma"], enough)
+    columns = _columns(windows, fits, shapes, enough, (window_s, arrivals.unit_us / SECOND_US))
     return Burstiness(
         window_s=window_s,
         gaps_min=GAPS_MIN,
-        overall=overall,
+        overall=describe_arrivals(arrivals),
         windows=columns,
         likelihood="interval" if whole else "density",
         cv_above_one_ratio=_ratio_above_one(columns["cv"]),
@@ -75,18 +71,19 @@ def _cut_shapes(
     return shape, method
 
 
-def _dispersion_shapes(times: Int64s, windows: GapWindows, window_s: int) -> Floats:
+def _by_counts(arrivals: Arrivals, windows: GapWindows, window_s: int) -> Floats:
     """Return each window's shape from the index of dispersion at the first scale that has events enough."""
     shape = np.full(len(windows.n), np.nan)
-    number = np.full(int(windows.index.max(initial=-1)) + 1, -1)
-    number[windows.index] = np.arange(len(windows.n))
-    counts = SparseCounts.of(times, 1)
+    base = int(windows.index[0])
+    number = np.full(int(windows.index[-1]) - base + 1, -1)
+    number[windows.index - base] = np.arange(len(windows.n))
     rate = windows.gaps / np.maximum(windows.total, 1)
+    finest = SparseCounts(arrivals.at.astype(np.int64) + (arrivals.start - base * window_s), arrivals.counts)
     for scale in _DISPERSION_SCALES_S:
         bins = window_s // scale
         if window_s % scale or bins < _BINS_MIN:
             continue
-        scaled = counts.coarser(scale) if scale > 1 else counts
+        scaled = finest.coarser(scale)
         squares = np.bincount(number[scaled.bins // bins], scaled.counts.astype(np.float64) ** 2, len(shape))
         index = (bins * squares - windows.n.astype(np.float64) ** 2) / ((bins - 1) * windows.n)
         found = _shape_of_dispersion(index, rate * scale)
@@ -118,8 +115,8 @@ def _fine_shapes(
     many = enough & (windows.zeros > ZEROS_MAX * n) & (moments < SHAPE_MAX)
     shape[many], method[many] = moments[many], MOMENT
     for i in np.flatnonzero(enough & (windows.zeros > 0) & ~many):
-        row = gaps[windows.first[i] : windows.first[i] + windows.n[i]]
-        x = row[row > 0] / SECOND_US
+        stamps = windows.n[i] - windows.zeros[i]
+        x = gaps[windows.first[i] + 1 : windows.first[i] + stamps] / SECOND_US
         logs = np.log(x)
         found = ye_chen(int(n[i]), float(x.sum()), float(logs.sum()), float(x @ logs), int(windows.zeros[i]))
         shape[i], method[i] = (np.nan, None) if found is None else (found, YE_CHEN)
@@ -131,16 +128,18 @@ def _columns(
     fits: dict[str, Fit],
     shapes: tuple[Floats, NDArray[np.object_]],
     enough: NDArray[np.bool_],
-    window_s: int,
+    grid_s: tuple[int, float],
 ) -> Columns:
+    """Return the windows' table; ``grid_s``: the length of a window and of the clock's unit."""
+    window_s, unit_s = grid_s
     shape, method = shapes
     c2 = np.where(enough, windows.squared_cv(), np.nan)
     with np.errstate(all="ignore"):
-        gap_rate = windows.gaps / (windows.total * (windows.unit_us / SECOND_US))
+        gap_rate = windows.gaps / (windows.total * unit_s)
         fair = (method == MLE) | (method == YE_CHEN) | ((method == TRIANGULAR) & (gap_rate <= _MISFIT_RATE_MAX))
         misfit = np.where(fair, -np.log(c2 * shape), np.nan)
     columns: Columns = {
-        "start_s": None,
+        "start_s": windows.index * float(window_s),
         "n": windows.n,
         "gaps": windows.gaps,
         "rate_per_s": windows.n / window_s,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from workload.analyse import cut_fits, fine_fits
 from workload.analyse.arrival_facts import FAMILIES, PARAMETERS
+from workload.analyse.arrivals import Arrivals
 from workload.analyse.cut_fits import Fit
 from workload.analyse.cut_gaps import Histogram
 
@@ -28,9 +29,8 @@ class GapWindows:
     """Windows that hold requests; only gaps between two requests of one window count. All arrays have shape (w,).
 
     Attributes:
-        index: windows' numbers (start = index x window); ``n`` requests; ``first`` the row of each one's first.
+        index: windows' numbers (start = index x window); ``n`` requests; ``first`` the first of ``Arrivals.at`` in it.
         total, squares: sum of the gaps and of their squares, in units of the clock; ``zeros`` gaps of no length.
-        unit_us: microseconds in a unit of the clock.
     """
 
     index: Ints
@@ -39,7 +39,6 @@ class GapWindows:
     total: Floats
     squares: Floats
     zeros: Ints
-    unit_us: int
 
     @property
     def gaps(self) -> Ints:
@@ -56,20 +55,22 @@ class GapWindows:
         return result
 
 
-def gap_windows(times: Whole, window: int, unit_us: int = 1) -> tuple[GapWindows, Whole]:
-    """Return the windows of sorted ``times`` (units of the clock), and the gap before each row (0 for first rows)."""
-    if not len(times):
+def gap_windows(arrivals: Arrivals, window: int) -> tuple[GapWindows, Whole]:
+    """Return the windows (``window`` units long), and the gap before each distinct time (0 for each window's first)."""
+    at = arrivals.at
+    if not arrivals.n:
         none = np.zeros(0, np.int64)
-        return GapWindows(none, none, none, none.astype(float), none.astype(float), none, unit_us), times
-    place = times // times.dtype.type(window)
-    first = np.concatenate([[0], np.flatnonzero(place[1:] != place[:-1]) + 1]).astype(np.int64)
-    n = np.diff(first, append=len(times))
-    gaps = np.diff(times, prepend=times[:1])
+        return GapWindows(none, none, none, none.astype(float), none.astype(float), none), at
+    place = (at + at.dtype.type(arrivals.start % window)) // at.dtype.type(window)
+    first = np.flatnonzero(np.concatenate([[True], place[1:] != place[:-1]]))
+    stamps = np.diff(first, append=len(at))
+    gaps = np.diff(at, prepend=at[:1])
     gaps[first] = 0
-    squares = np.add.reduceat(gaps.astype(np.float64) ** 2, first)
-    zeros = np.add.reduceat(gaps == 0, first, dtype=np.int64) - 1
-    total = (times[first + n - 1] - times[first]).astype(np.float64)
-    return GapWindows(place[first].astype(np.int64), n, first, total, squares, zeros, unit_us), gaps
+    n = np.add.reduceat(arrivals.counts, first, dtype=np.int64)
+    squares = np.add.reduceat(np.square(gaps, dtype=np.float64), first)
+    total = (at[first + stamps - 1] - at[first]).astype(np.float64)
+    index = place[first].astype(np.int64) + arrivals.start // window
+    return GapWindows(index, n, first, total, squares, n - stamps), gaps
 
 
 def fit_cut(windows: GapWindows, gaps: Whole, fitted: NDArray[np.bool_], mapper: Mapper) -> dict[str, Fit]:
@@ -88,12 +89,14 @@ def fit_cut(windows: GapWindows, gaps: Whole, fitted: NDArray[np.bool_], mapper:
 
 def _cells(windows: GapWindows, gaps: Whole, fitted: NDArray[np.bool_]) -> Histogram:
     number = np.cumsum(fitted, dtype=np.int32) - 1
-    window = np.repeat(np.where(fitted, number, np.int32(-1)), windows.n)
-    window[windows.first] = -1
     kept = int(fitted.sum())
-    small = (gaps < _SMALL) & (window >= 0)
-    table = np.bincount(window[small] * _SMALL + gaps[small], minlength=kept * _SMALL).reshape(kept, _SMALL)
-    large = (gaps >= _SMALL) & (window >= 0)
+    stamps = np.diff(windows.first, append=len(gaps))
+    window = np.repeat(np.where(fitted, number, np.int32(kept)), stamps)  # those not fitted go into one more
+    small = np.minimum(gaps, _SMALL - 1) if kept * _SMALL < 2**31 else np.minimum(gaps, _SMALL - 1).astype(np.int64)
+    table = np.bincount(window * _SMALL + small, minlength=(kept + 1) * _SMALL).reshape(kept + 1, _SMALL)[:kept]
+    table[:, 0] = windows.zeros[fitted]
+    large = np.flatnonzero((gaps >= _SMALL - 1) & (window < kept))
+    table[:, _SMALL - 1] = 0
     width = int(gaps.max(initial=0)) + 1
     key, count = np.unique(window[large].astype(np.int64) * width + gaps[large], return_counts=True)
     seen = table > 0
@@ -111,14 +114,13 @@ def _cells(windows: GapWindows, gaps: Whole, fitted: NDArray[np.bool_]) -> Histo
 def fit_fine(windows: GapWindows, gaps: Whole, fitted: NDArray[np.bool_], mapper: Mapper) -> dict[str, Fit]:
     """Return the fits (in seconds) of the ``fitted`` windows of microseconds; gaps of no length are left out."""
     chosen = np.flatnonzero(fitted)
-    sizes = windows.n[chosen]
-    cuts = np.flatnonzero(np.diff(np.cumsum(sizes) // _GAPS_AT_ONCE, prepend=-1))
+    stamps = np.diff(windows.first, append=len(gaps))
+    cuts = np.flatnonzero(np.diff(np.cumsum(stamps[chosen]) // _GAPS_AT_ONCE, prepend=-1))
 
     def part(piece: Ints) -> dict[str, Fit]:
-        rows = [gaps[windows.first[i] : windows.first[i] + windows.n[i]] for i in piece]
-        kept = [row[row > 0] for row in rows]
-        first = np.cumsum([0, *map(len, kept[:-1])])
-        return fine_fits.fit_all(np.concatenate(kept) / 1e6, first)
+        rows = [gaps[windows.first[i] + 1 : windows.first[i] + stamps[i]] for i in piece]
+        first = np.cumsum([0, *map(len, rows[:-1])])
+        return fine_fits.fit_all(np.concatenate(rows) / 1e6, first)
 
     return _spread(list(mapper(part, [p for p in np.split(chosen, cuts) if len(p)])), fitted)
 

@@ -55,6 +55,9 @@ class Labels:
     def is_in(self, *names: str) -> NDArray[np.bool_]:
         """Return, for each row, whether its value is one of ``names``."""
         wanted = [i for i, name in enumerate(self.names) if name in names]
+        if len(wanted) == 1:
+            single: NDArray[np.bool_] = self.codes == wanted[0]
+            return single
         return np.isin(self.codes, wanted)
 
 
