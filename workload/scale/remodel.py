@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from workload.scale.measure import BIN_REQUESTS, Measured, measure
 from workload.scale.methods import MODEL, Scaled, beginning
+from workload.scale.proof import burstiness_checks
 from workload.scale.renewal import Floats, RateCurve, arrivals, round_each_stretch
 from workload.scale.shapes import curve_of, window_at, windows_of
 from workload.scale.units import Units, carried_round, renamed, units_of
@@ -28,6 +29,7 @@ Play = Callable[[np.random.Generator, Ints], Floats]  # how many begin by window
 WINDOWS_S = (1200.0, 300.0, 60.0)
 GAMMA, OWN = "gamma", "own"
 _DRAWS = 4
+_UINT16 = 65_535
 
 
 def remodel(
@@ -41,8 +43,8 @@ def remodel(
     """Return the trace's model played at ``rate_per_s``, exact in number.
 
     Tries Gamma gaps in windows of ``WINDOWS_S``, then the windows' own gaps, a few draws each, and returns the first
-    whose CV and dispersion are within ``tolerance`` of the source's, else the one that comes nearest. Raises
-    ``ValueError`` for fewer than two rows or a trace shorter than ``duration_s``.
+    whose CV, alpha and dispersion pass the proof's checks against the source, else the one that comes nearest.
+    Raises ``ValueError`` for fewer than two rows or a trace shorter than ``duration_s``.
     """
     part, length_s = beginning(trace, duration_s)
     wanted = round(rate_per_s * length_s)
@@ -53,17 +55,18 @@ def remodel(
         edges, play = _player(part, units, length_s, window_s, gaps)
         for _ in range(_DRAWS):
             made = _draw(rng, part, units, wanted, (edges, play))
-            off = distance(source, measure(made.submitted_us, part.resolution_us, stretch=wanted / len(part)))
+            after = measure(made.submitted_us, part.resolution_us, stretch=wanted / len(part))
             scaled = Scaled(trace=made, source=part, duration_s=length_s, by=MODEL, window_s=window_s, gaps=gaps)
-            if off <= tolerance:
+            if all(check.ok is not False for check in burstiness_checks(source, after, tolerance)):
                 return scaled
-            found.append((off, scaled))
+            found.append((distance(source, after), scaled))
     return min(found, key=lambda one: one[0])[1]
 
 
 def distance(source: Measured, made: Measured) -> float:
-    """Return the greatest relative change of CV and dispersions, of those that are known on both sides."""
-    pairs = [(source.cv, made.cv), *((source.dispersion[m], made.dispersion[m]) for m in BIN_REQUESTS)]
+    """Return the greatest relative change of CV, alpha and dispersions, of those that are known on both sides."""
+    pairs = [(source.cv, made.cv), (source.stats.alpha, made.stats.alpha)]
+    pairs += [((source.dispersion[m], made.dispersion[m]) for m in BIN_REQUESTS]
     return max((abs(b / a - 1) for a, b in pairs if a and b is not None), default=0.0)
 
 
@@ -108,17 +111,22 @@ def _own_gaps(starts: Floats, window: Ints, edges: Floats, rng: np.random.Genera
 def _draw(rng: np.random.Generator, part: Trace, units: Units, wanted: int, how: tuple[Floats, Play]) -> Trace:
     edges, play = how
     chosen = _repeated(rng, part, units, wanted)
-    window = window_at(edges, part.submitted_us[units.rows[units.heads[chosen]]])
     # By window, and within one by chance: who comes when inside a window is not kept, who comes in it is.
-    chosen = chosen[np.lexsort((rng.random(len(chosen)), window))]
+    chosen = rng.permutation(chosen)
+    window = window_at(edges, part.submitted_us[units.rows[units.heads[chosen]]])
+    small = np.uint16 if len(edges) <= _UINT16 else np.int64  # numpy sorts small numbers by digits, much faster
+    chosen = chosen[np.argsort(window.astype(small), kind="stable")]
     starts = play(rng, np.bincount(window, minlength=len(edges) - 1))
     rows, sizes = units.rows_of(chosen)
-    heads = np.cumsum(sizes) - sizes
-    at = part.submitted_us[rows] / 1e6
-    whole = RateCurve.steady(float(edges[-1]), 1.0, 1.0)
-    times, session = carried_round(np.repeat(starts - at[heads], sizes) + at, heads, whole)
-    made = replace(part.take(rows), submitted_us=np.floor(times * 1e6).astype(np.int64), resolution_us=1)
-    return renamed(rng, made, session).take(slice(0, wanted)).sorted_by_time()
+    session = np.arange(len(rows), dtype=np.int32)
+    if len(rows) > len(chosen):
+        heads = np.cumsum(sizes) - sizes
+        at = part.submitted_us[rows] / 1e6
+        whole = RateCurve.steady(float(edges[-1]), 1.0, 1.0)
+        starts, session = carried_round(np.repeat(starts - at[heads], sizes) + at, heads, whole)
+    times = np.floor(starts[:wanted] * 1e6).astype(np.int64)
+    made = replace(part.take(rows[:wanted]), submitted_us=times, resolution_us=1)
+    return renamed(rng, made, session[:wanted]).sorted_by_time()
 
 
 def _repeated(rng: np.random.Generator, part: Trace, units: Units, wanted: int) -> Ints:
