@@ -66,7 +66,7 @@ def remodel(
 def distance(source: Measured, made: Measured) -> float:
     """Return the greatest relative change of CV, alpha and dispersions, of those that are known on both sides."""
     pairs = [(source.cv, made.cv), (source.stats.alpha, made.stats.alpha)]
-    pairs += [((source.dispersion[m], made.dispersion[m]) for m in BIN_REQUESTS]
+    pairs += [(source.dispersion[m], made.dispersion[m]) for m in BIN_REQUESTS]
     return max((abs(b / a - 1) for a, b in pairs if a and b is not None), default=0.0)
 
 
