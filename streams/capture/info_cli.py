@@ -59,8 +59,8 @@ def screen(facts: Mapping[str, Any]) -> str:
         f"  segments     {facts['segments']:,} in {facts['partitions']} partitions, {facts['bytes'] / 1e6:,.1f} MB",
         *_services(facts["services"]),
         (
-            f"  loss         {loss['missing_messages']:,} messages missing, {loss['dropped_events']:,} events dropped by "
-            f"agents, {loss['messages_before_capture']:,} messages from before the capture"
+            f"  loss         {loss['missing_messages']:,} messages missing, {loss['dropped_events']:,} events dropped "
+            f"by agents, {loss['messages_before_capture']:,} messages from before the capture"
         ),
     ]
     lines += [

@@ -17,8 +17,8 @@ from collector.schema.errors import OperatorError
 from collector.schema.events import API_LOG, CONVERSATION_LOG, Completion, Kind
 from collector.schema.trace_rows import BURSTGPT_6, BURSTGPT_8, TraceRow, read_rows
 from streams.capture.export import Wanted, export, list_segments
-from streams.capture.instants import parse_instant
 from streams.capture.files import DiskFolder, lock_folder
+from streams.capture.instants import parse_instant
 from streams.capture.rows import Only
 from streams.capture.writer import Rotation, SegmentWriter
 from tests.support.events import completion, events
