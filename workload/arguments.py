@@ -22,3 +22,11 @@ def whole(low: int, high: int = 10**9) -> Callable[[str], int]:
         return value
 
     return number
+
+
+def not_below_zero(text: str) -> float:
+    """Return a finite number of zero or more."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be zero or more, not {text}")
+    return value

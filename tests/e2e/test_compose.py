@@ -151,7 +151,7 @@ def test_everybody_asks_where_somebody_listens():
         assert urlsplit(url).netloc == at["engine"]
         assert isinstance(source, ProxyConfig | VllmConfig)
     replay = PARSE["replay"](SERVICES["replay"]["command"][1:])
-    assert urlsplit(replay.url).netloc == at["proxy"]
+    assert urlsplit(replay.url[0]).netloc == at["proxy"]
     workload_out = PARSE["workload"](SERVICES["workload"]["command"][1:]).out
     assert str(workload_out) == str(replay.file)
     assert SERVICES["agent"]["ports"] == ["127.0.0.1:8080:8080"]

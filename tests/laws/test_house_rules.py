@@ -20,6 +20,7 @@ DOORS = {
         "streams/capture/tap.py",
         "burstwatch/broker/",
         "burstwatch/tail.py",
+        "workload/replay/kafka_events.py",
     ),
     "prometheus_client": (
         "streams/export/prometheus.py",

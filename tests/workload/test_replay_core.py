@@ -1,6 +1,7 @@
-"""The replay's pure parts: when what is sent, how a stream is read, how durations are counted."""
+"""The replay's pure parts: when what is sent, how a stream is read, how durations are counted, what a file holds."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -12,13 +13,13 @@ from collector.schema.events import API_LOG, CONVERSATION_LOG, Outcome, Reason
 from collector.schema.trace_rows import BURSTGPT_6, TraceRow, format_row
 from tests.support.engine_server import capture_of
 from tests.support.shared_data import shared
-from workload.replay.client import body_of, prompt_of
 from workload.replay.failures import reason_of
-from workload.replay.measure import Durations, Result, Tally
-from workload.replay.schedule import Pace, Shot, Skipped, shots
-from workload.replay.screen import format_counts, print_summary
+from workload.replay.measure import Durations
+from workload.replay.recorded import Recorded, rows_of
+from workload.replay.schedule import GIVEN_UP_TOKENS_MIN, Pace, Skipped, ramped, shots
 from workload.replay.sse import SseReader
-from workload.replay.trace_file import TraceFile
+from workload.replay.trace_file import TraceFile, open_trace
+from workload.trace.columns import Labels, Trace
 
 
 def row(at_s, request=10, response=5, **fields):
@@ -103,12 +104,66 @@ def test_rows_are_drawn_as_they_are_sent_not_before():
     assert len(drawn) == 5
 
 
-@pytest.mark.parametrize("tokens", [1, 2, 472])
-def test_a_prompt_has_exactly_the_recorded_words_and_no_two_begin_alike(tokens):
-    assert len(prompt_of(tokens, 3).split()) == tokens
-    assert prompt_of(tokens, 3).split()[0] != prompt_of(tokens, 4).split()[0]
-    shot = Shot(at_s=0.0, prompt_tokens=tokens, response_tokens=9, model="m", session=None)
-    assert b'"max_tokens":9,"ignore_eos":true,"stream":true' in body_of(shot, 1)
+@given(times, st.floats(0.1, 500.0))
+def test_a_ramp_stretches_time_so_that_the_rate_rises_evenly_and_nothing_is_left_out(at_us, ramp_s):
+    rows = [row(us / 1e6) for us in sorted(at_us)]
+    plain, slow = [shot.at_s for shot in play(rows)], [shot.at_s for shot in play(rows, ramp_s=ramp_s)]
+    assert len(slow) == len(plain)
+    assert slow == sorted(slow)
+    for before, after in zip(plain, slow, strict=True):
+        # What the rate has let through by then: t²/(2 ramp) inside the ramp, all but half a ramp after it.
+        let_through = after**2 / (2 * ramp_s) if after < ramp_s else after - ramp_s / 2
+        assert let_through == pytest.approx(before, rel=1e-9, abs=1e-6)
+
+
+def test_the_ramp_ends_where_the_traces_own_pace_begins():
+    assert ramped(5.0, 10.0) == pytest.approx(10.0)
+    assert ramped(5.0 + 1e-9, 10.0) == pytest.approx(10.0)
+    assert ramped(3.0, 0.0) == 3.0
+
+
+def recorded(at_s, outcome, reason=None, *, elapsed_s=2.5, response=40):
+    return Recorded(
+        submitted_us=round(at_s * 1e6),
+        elapsed_us=None if elapsed_s is None else round(elapsed_s * 1e6),
+        request_tokens=10,
+        response_tokens=response,
+        outcome=outcome,
+        reason=reason,
+    )
+
+
+def test_what_was_given_up_is_given_up_after_the_recorded_time_and_asked_for_more_than_came():
+    rows = [
+        recorded(0, Outcome.CANCELLED, response=400),
+        recorded(1, Outcome.FAILED, "timeout", response=0),
+        recorded(2, Outcome.FAILED, "overloaded", response=0),
+        recorded(3, Outcome.CANCELLED, elapsed_s=None),
+        recorded(4, Outcome.OK),
+    ]
+    skipped = Skipped()
+    got = play(rows, skipped, speed=2.0)
+    assert [(2.5, Outcome.CANCELLED, 800), (2.5, Outcome.FAILED, GIVEN_UP_TOKENS_MIN)] == [
+        (shot.patience_s, shot.gives_up, shot.response_tokens) for shot in got[:2]
+    ]
+    assert [None, None] == [shot.patience_s for shot in got[2:]]
+    assert skipped.failed == 1
+    patient = Skipped()
+    assert [None] * 3 == [shot.patience_s for shot in play(rows, patient, as_recorded=False)]
+    assert patient.failed == 2
+
+
+def test_columns_are_the_same_rows_as_a_file():
+    trace = Trace.build(
+        np.asarray([0, 1_500_000], np.int64),
+        request_tokens=np.asarray([10, -1], np.int32),
+        response_tokens=np.asarray([0, 7], np.int32),
+        session=Labels.of(["s", None]),
+    )
+    assert [
+        Recorded(submitted_us=0, session="s", request_tokens=10, response_tokens=0, outcome=Outcome.FAILED),
+        Recorded(submitted_us=1_500_000, response_tokens=7, outcome=Outcome.OK),
+    ] == list(rows_of(trace))
 
 
 # ------------------------------------------------------------------------------------------------ streams
@@ -122,17 +177,42 @@ STREAM = (
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=8), st.booleans())
 def test_a_stream_reads_the_same_however_it_is_cut(cuts, crlf):
-    reader, edges = SseReader(), [0, *sorted(cuts), len(STREAM)]
+    reader, edges = SseReader(keep_text=True), [0, *sorted(cuts), len(STREAM)]
     for start, end in zip(edges, edges[1:], strict=False):
         piece = STREAM[start:end]
         reader.feed(piece.replace(b"\n", b"\r\n") if crlf else piece)
-    assert (True, True, None, 12) == (reader.started, reader.done, reader.error, reader.response_tokens())
+    assert (1, True, None, 12) == (reader.chunks, reader.done, reader.error, reader.count("completion_tokens"))
+    assert ["hi"] == reader.texts
 
 
 def test_the_role_alone_is_not_the_first_token():
     reader = SseReader()
     reader.feed(STREAM[: STREAM.index(b": ping")])
-    assert not reader.started
+    assert reader.chunks == 0
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"delta": {"content": "x"}},
+        {"delta": {"reasoning_content": "x"}},
+        {"delta": {"reasoning": "x"}},
+        {"delta": {"tool_calls": [{}]}},
+        {"text": "x"},
+    ],
+)
+def test_whatever_the_model_says_counts_as_said(choice):
+    reader = SseReader()
+    for said in (choice, {"delta": {}}, {"finish_reason": "stop", "text": ""}):
+        reader.feed(b"data: " + json.dumps({"choices": [said]}).encode() + b"\n\n")
+    assert reader.chunks == 1
+
+
+def test_usage_is_read_wherever_it_comes():
+    reader = SseReader()
+    usage = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}
+    reader.feed(b"data: " + json.dumps({"choices": [{"index": 0, "delta": {}}], "usage": usage}).encode() + b"\n\n")
+    assert (9, 2, 4) == (reader.count("prompt_tokens"), reader.count("completion_tokens"), reader.cached_tokens())
 
 
 def test_an_error_inside_a_stream_is_seen():
@@ -146,7 +226,7 @@ def test_any_bytes_are_read_without_an_exception(pieces):
     reader = SseReader()
     for piece in pieces:
         reader.feed(piece)
-    assert reader.response_tokens() is None or isinstance(reader.response_tokens(), int)
+    assert reader.count("completion_tokens") is None or isinstance(reader.count("completion_tokens"), int)
 
 
 def test_an_endless_event_is_an_error_not_memory():
@@ -161,8 +241,8 @@ def test_vllms_own_streams_are_understood(name, tokens):
     raw = capture_of(f"openai-http/{name}.http").read_bytes()
     reader = SseReader()
     reader.feed(raw[raw.index(b"data:") :])
-    assert (True, True, None) == (reader.started, reader.done, reader.error)
-    assert reader.response_tokens() == tokens
+    assert (True, True, None) == (reader.chunks > 0, reader.done, reader.error)
+    assert reader.count("completion_tokens") == tokens
 
 
 @pytest.mark.parametrize(
@@ -208,29 +288,6 @@ def test_a_million_durations_cost_no_more_buckets_than_their_spread():
     assert len(durations._buckets) < 1_500
 
 
-def test_sent_is_always_ended_plus_in_flight():
-    tally = Tally(sent=4)
-    tally.on_result(Result(outcome=Outcome.OK, latency_s=1.0, ttft_s=0.1, response_tokens=7))
-    tally.on_result(Result(outcome=Outcome.FAILED, reason=Reason.OVERLOADED, latency_s=0.1))
-    tally.on_result(Result(outcome=Outcome.CANCELLED, latency_s=0.1))
-    assert tally.in_flight == 1
-    figures = tally.summary(elapsed_s=2.0, skipped={}, interrupted=False)
-    assert (4, 1, 1, 1) == tuple(figures[name] for name in ("sent", "ok", "failed", "cancelled"))
-    assert {"overloaded": 1} == figures["failures"]
-    assert tally.latency.count == 1
-
-
-def test_people_see_counts_and_quantiles(capsys):
-    tally = Tally(sent=3, sending_s=1.5)
-    tally.on_result(Result(outcome=Outcome.OK, latency_s=0.25, ttft_s=0.1, response_tokens=7))
-    tally.on_result(Result(outcome=Outcome.FAILED, reason=Reason.OVERLOADED, latency_s=0.1))
-    assert format_counts(tally) == "sent 3  ok 1  failed 1  open 1"
-    print_summary(tally.summary(elapsed_s=2.0, skipped={"failed": 4}, interrupted=True))
-    shown = capsys.readouterr().out
-    for said in ("overloaded", "2.00 requests/s", "p99 250.0 ms", "rows failed"):
-        assert said in shown
-
-
 # ------------------------------------------------------------------------------------------------ files
 
 
@@ -262,14 +319,14 @@ def test_bad_rows_are_passed_over_and_the_first_is_named(tmp_path):
 )
 def test_a_file_that_is_no_trace_is_the_operators_to_mend(tmp_path, lines, said):
     with pytest.raises(OperatorError) as caught:
-        TraceFile(write(tmp_path / "t.csv", lines))
+        open_trace(write(tmp_path / "t.csv", lines))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_is_the_operators_to_mend(tmp_path):
     with pytest.raises(OperatorError, match="cannot read the trace"):
-        TraceFile(str(tmp_path / "no.csv"))
+        open_trace(str(tmp_path / "no.csv"))
 
 
 @pytest.mark.parametrize(
@@ -284,3 +341,17 @@ def test_real_traces_become_one_request_per_usable_row(name, count):
         rows = sum(1 for _ in csv.reader(file)) - 1
     assert len(got) + skipped.failed + skipped.incomplete == rows
     assert count in {None, len(got)}
+
+
+def test_any_other_known_format_is_read_with_how_its_requests_ended(tmp_path):
+    lines = ['{"timestamp": 0, "input_length": 30, "output_length": 5, "hash_ids": [0]}', "{]"]
+    lines.append('{"timestamp": 1500, "input_length": 10, "output_length": 3, "hash_ids": [1]}')
+    source = open_trace(write(tmp_path / "t.jsonl", lines))
+    assert [(0, 30, 5), (1_500_000, 10, 3)] == [
+        (r.submitted_us, r.request_tokens, r.response_tokens) for r in source.rows()
+    ]
+    assert source.bad_rows == 1
+    assert source.first_bad.startswith("line 2: ")
+    assert source.read_bytes == source.size_bytes
+    with pytest.raises(OperatorError, match="known formats"):
+        open_trace(str(tmp_path / "t.jsonl"), "mooncacke")

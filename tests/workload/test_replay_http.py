@@ -1,89 +1,59 @@
-"""The replay against real servers: every request accounted for, failures by reason, clean stops, plain errors."""
+"""The replay against real servers: every request accounted for, failures by reason, what is given up, clean stops."""
 
 import asyncio
-import json
-import os
-import signal
-import subprocess
-import sys
+import math
 
+import numpy as np
 import pytest
 from aiohttp import web
 
-from burstwatch.cli import main
-from collector.schema.events import API_LOG, CONVERSATION_LOG, Outcome
-from collector.schema.trace_rows import BURSTGPT_8, TraceRow, format_row
+from collector.schema.events import Outcome
+from collector.schema.trace_rows import TraceRow
 from tests.support.engine_server import engine
+from tests.support.replay_run import DONE, answer, counts, event, odd_server, play, rows
 from workload.engine.scheduler import Pace as EnginePace
-from workload.replay.client import Client
-from workload.replay.measure import Result, Tally
-from workload.replay.runner import Runner
-from workload.replay.schedule import Pace, Shot, Skipped, shots
+from workload.replay.options import Balance, Endpoint, ReplayOptions, SessionMode
+from workload.replay.play import replay
+from workload.replay.recorded import Recorded
+from workload.trace.columns import Labels, OutcomeCode, Trace
 
 
-def rows(n, *, gap_s=0.005, request=20, response=10):
-    return [
-        TraceRow(
-            submitted_us=round(i * gap_s * 1e6),
-            session=f"s-{i}" if i % 3 == 0 else None,
-            model="GPT-4" if i % 2 else "ChatGPT",
-            request_tokens=request,
-            response_tokens=response,
-            log_type=CONVERSATION_LOG if i % 3 == 0 else API_LOG,
-        )
-        for i in range(n)
-    ]
+def well(fields, _):
+    said = fields["messages"] if "messages" in fields else [{"content": fields["prompt"]}]
+    return answer(sum(len(message["content"].split()) for message in said), fields["max_tokens"])
 
 
-def trace_file(path, rows):
-    lines = [",".join(BURSTGPT_8), *[",".join(format_row(row, BURSTGPT_8)) for row in rows]]
-    path.write_text("\n".join(lines) + "\n")
-    return str(path)
-
-
-async def replay(url, rows, *, timeout_s=20.0, stop_after_s=None, **pace):
-    tally, stop = Tally(), asyncio.Event()
-    async with Client(url, timeout_s=timeout_s) as client:
-        if stop_after_s is not None:
-            asyncio.get_running_loop().call_later(stop_after_s, stop.set)
-        plan = shots(lambda: rows, Pace(fallback_model=client.models[0], **pace), Skipped())
-        await Runner(client, tally, concurrency_max=500).play(plan, stop)
-    return tally
-
-
-def counts(tally):
-    return tuple(tally.outcomes[outcome] for outcome in (Outcome.OK, Outcome.FAILED, Outcome.CANCELLED))
-
-
-def test_every_request_reaches_the_engine_with_its_exact_sizes():
+@pytest.mark.parametrize("endpoint", list(Endpoint))
+def test_every_request_reaches_the_engine_with_its_exact_sizes(endpoint):
     async def story():
         async with engine(max_waiting=500) as server:
-            tally = await replay(f"{server.url}/v1", rows(60))
-            return tally, server._metrics.exposition().decode()
+            tally, summary = await play(f"{server.url}/v1", rows(60), endpoint=endpoint)
+            return tally, summary, server._metrics.exposition().decode()
 
-    tally, metrics = asyncio.run(story())
+    tally, summary, metrics = asyncio.run(story())
     assert (60, 0, 0) == counts(tally)
     assert (60, 0, 1200, 600) == (tally.sent, tally.in_flight, tally.request_tokens, tally.response_tokens)
     assert 'vllm:prompt_tokens_total{engine="0",model_name="tiny"} 1200.0' in metrics
     assert 'vllm:generation_tokens_total{engine="0",model_name="tiny"} 600.0' in metrics
     assert (60, 60, 60) == (tally.ttft.count, tally.latency.count, tally.send_lag.count)
     assert tally.ttft.quantile(0.5) <= tally.latency.quantile(0.5)
+    assert summary["prompt_tokens"]["error_ratio_max"] == 0
 
 
 def test_refusals_and_overlong_prompts_are_failures_by_reason_and_nothing_is_lost():
     async def story():
         pace = EnginePace(decode_tokens_per_s=200.0)
         async with engine(max_running=2, max_waiting=2, max_model_len=100, pace=pace) as server:
-            mixed = rows(30, gap_s=0.001) + rows(2, request=200)
-            return await replay(f"{server.url}/v1", mixed)
+            return await play(f"{server.url}/v1", rows(30, gap_s=0.001) + rows(2, request=200))
 
-    tally = asyncio.run(story())
+    tally, summary = asyncio.run(story())
     ok, failed, cancelled = counts(tally)
     assert (32, 0) == (ok + failed, cancelled)
     assert tally.failures["context_length"] == 2
     assert tally.failures["overloaded"] == failed - 2 > 0
     assert ok > 0
     assert tally.latency.count == ok
+    assert {"200": ok, "503": failed - 2, "400": 2} == summary["http_statuses"]
 
 
 def test_a_stop_keeps_what_was_measured_and_cancels_the_rest(monkeypatch):
@@ -95,182 +65,220 @@ def test_a_stop_keeps_what_was_measured_and_cancels_the_rest(monkeypatch):
                 rows(5, response=1) + rows(5, response=5000) + rows(2000, gap_s=0.5),
                 key=lambda row: row.submitted_us,
             )
-            tally = await replay(f"{server.url}/v1", mixed, stop_after_s=0.4)
+            tally, summary = await play(f"{server.url}/v1", mixed, stop_after_s=0.4, sessions=SessionMode.OPEN)
             await asyncio.sleep(0.2)
-            return tally, server.scheduler.busy
+            return tally, summary, server.scheduler.busy
 
-    tally, busy = asyncio.run(story())
+    tally, summary, busy = asyncio.run(story())
     ok, failed, cancelled = counts(tally)
     assert (0, tally.sent) == (tally.in_flight, ok + failed + cancelled)
     assert ok >= 5
     assert cancelled >= 5
     assert tally.sent < 50
+    assert summary["interrupted"]
     assert not busy, "what the replay cancels, the engine drops"
 
 
 def test_a_slow_answer_is_a_timeout():
     async def story():
         async with engine(pace=EnginePace(decode_tokens_per_s=5.0)) as server:
-            return await replay(f"{server.url}/v1", rows(2, response=100), timeout_s=0.4)
+            return await play(f"{server.url}/v1", rows(2, response=100), timeout_s=0.3)
 
-    tally = asyncio.run(story())
-    assert {"timeout": 2} == tally.failures
+    assert {"timeout": 2} == asyncio.run(story())[0].failures
 
 
-class Crooked:
-    """A server that answers every chat with given bytes under status 200, and remembers the headers."""
+def given_up(outcome, reason=None, *, elapsed_s=0.2):
+    return Recorded(
+        submitted_us=0,
+        elapsed_us=round(elapsed_s * 1e6),
+        request_tokens=5,
+        response_tokens=3,
+        outcome=outcome,
+        reason=reason,
+    )
 
-    def __init__(self, body):
-        self._body = body
-        self.headers = []
 
-    async def __aenter__(self):
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._on_chat)
-        app.router.add_get("/v1/models", self._on_models)
-        self._runner = web.AppRunner(app)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
-        return self
+def test_what_the_recorded_clients_gave_up_is_given_up_after_the_same_time():
+    async def story():
+        async with engine(pace=EnginePace(decode_tokens_per_s=50.0)) as server:
+            recorded = [given_up(Outcome.CANCELLED), given_up(Outcome.FAILED, "timeout"), *rows(2)]
+            tally, _ = await play(f"{server.url}/v1", recorded)
+            return tally, server.scheduler.busy
 
-    async def __aexit__(self, *_):
-        await self._runner.cleanup()
-
-    async def _on_models(self, _):
-        return web.json_response({"data": [{"id": "m"}]})
-
-    async def _on_chat(self, request):
-        self.headers.append((await request.json(), request.headers.get("x-session-id")))
-        return web.Response(body=self._body, content_type="text/event-stream")
+    tally, busy = asyncio.run(story())
+    assert (2, 1, 1) == counts(tally)
+    assert {"timeout": 1} == tally.failures
+    assert tally.ttft.count == 4, "what had come before it was given up is kept"
+    assert not busy
 
 
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b'data: {"error":{"message":"full","code":503}}\n\ndata: [DONE]\n\n', "overloaded"),
-        (b'data: {"error":{"message":"died","code":500}}\n\ndata: [DONE]\n\n', "backend_error"),
-        (b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n', "backend_error"),  # cut off
+        (event(error={"message": "full", "code": 503}) + DONE, "overloaded"),
+        (event(error={"message": "died", "code": 500}) + DONE, "backend_error"),
+        (event("hi"), "backend_error"),  # cut off
         (b"", "backend_error"),
     ],
 )
 def test_a_200_that_carries_an_error_or_breaks_off_is_a_failure(body, reason):
     async def story():
-        async with Crooked(body) as server:
-            return await replay(server.url, rows(3))
+        async with odd_server(lambda *_: body) as server:
+            return await play(server.url, rows(3))
 
-    tally = asyncio.run(story())
-    assert {reason: 3} == tally.failures
+    assert {reason: 3} == asyncio.run(story())[0].failures
 
 
 def test_the_request_says_what_the_row_says():
     async def story():
-        async with Crooked(b"data: [DONE]\n\n") as server:
-            await replay(server.url, rows(4))
-            return server.headers
+        async with odd_server(well) as server:
+            await play(server.url, rows(4), api_key="k-1")
+            return server.asked
 
     asked = asyncio.run(story())
-    assert ["s-0", None, None, "s-3"] == [session for _, session in asked]
-    assert ["ChatGPT", "GPT-4", "ChatGPT", "GPT-4"] == [body["model"] for body, _ in asked]
-    for body, _ in asked:
-        assert (10, True, True) == (body["max_tokens"], body["ignore_eos"], body["stream"])
-        assert body["stream_options"] == {"include_usage": True}
+    assert ["s-0", None, None, "s-3"] == [headers.get("x-session-id") for _, headers, _ in asked]
+    assert ["ChatGPT", "GPT-4", "ChatGPT", "GPT-4"] == [body["model"] for body, _, _ in asked]
+    assert {"Bearer k-1"} == {headers["Authorization"] for _, headers, _ in asked}
+    for body, _, path in asked:
+        assert (10, True, True, "/v1/chat/completions") == (
+            body["max_tokens"],
+            body["ignore_eos"],
+            body["stream"],
+            path,
+        )
         assert len(body["messages"][0]["content"].split()) == 20
 
 
-def test_at_the_concurrency_bound_requests_wait_and_none_is_dropped():
-    class Slow:
-        open = most = 0
+def test_a_closed_session_waits_for_its_answers_and_an_open_one_does_not():
+    session = [
+        TraceRow(submitted_us=i * 20_000, session="s", request_tokens=9 * (i + 1), response_tokens=2) for i in range(3)
+    ]
 
-        async def send(self, shot, on_sent):  # noqa: ARG002 - the seam's shape
-            self.open += 1
-            self.most = max(self.most, self.open)
-            on_sent()
-            await asyncio.sleep(0.01)
-            self.open -= 1
-            return Result(outcome=Outcome.OK, latency_s=0.01)
+    async def story(mode):
+        async def slow(fields, request):
+            await asyncio.sleep(0.15)
+            return well(fields, request)
+
+        async with odd_server(slow) as server:
+            tally, _ = await play(server.url, session, sessions=mode)
+            return server, tally
+
+    server, tally = asyncio.run(story(SessionMode.CLOSED))
+    assert server.open_most == 1
+    assert [1, 3, 5] == [len(body["messages"]) for body, _, _ in server.asked]
+    assert [9, 18, 27] == [sum(len(m["content"].split()) for m in body["messages"]) for body, _, _ in server.asked]
+    assert tally.session_lag.max_s > 0.2, "what answers that took long moved is told"
+    assert tally.send_lag.quantile(0.5) < 0.1, "and is no send error"
+    server, _ = asyncio.run(story(SessionMode.OPEN))
+    assert server.open_most == 3
+    assert [1, 1, 1] == [len(body["messages"]) for body, _, _ in server.asked]
+
+
+@pytest.mark.parametrize("balance", list(Balance))
+def test_several_servers_share_the_requests(balance):
+    async def story():
+        async def slow(fields, request):
+            await asyncio.sleep(0.3)
+            return well(fields, request)
+
+        async with odd_server(slow) as first, odd_server(well) as second:
+            _, summary = await play((first.url, second.url), rows(20, gap_s=0.01), balance=balance)
+            return len(first.asked), len(second.asked), summary["endpoints"][first.url]["ok"]
+
+    slow, quick, told = asyncio.run(story())
+    assert slow + quick == 20
+    assert told == slow
+    assert slow == 10 if balance is Balance.ROUND_ROBIN else slow < 10
+
+
+def test_what_failed_is_sent_again_only_if_asked_and_only_where_that_helps(monkeypatch):
+    monkeypatch.setattr("workload.replay.runner.RETRY_S", 0.01)
+
+    async def story(status, **options):
+        tries = []
+
+        def second_time_lucky(fields, request):
+            tries.append(1)
+            return well(fields, request) if len(tries) > 1 else (status, b'{"error":{"message":"not now"}}')
+
+        async with odd_server(second_time_lucky) as server:
+            tally, summary = await play(server.url, rows(1), **options)
+            return counts(tally), summary["retries"], len(tries), tally.send_lag.count
+
+    assert ((0, 1, 0), 0, 1, 1) == asyncio.run(story(503))
+    assert ((1, 0, 0), 1, 2, 1) == asyncio.run(story(503, retries=2))
+    assert ((0, 1, 0), 0, 1, 1) == asyncio.run(story(400, retries=2))
+
+
+def test_a_warm_up_is_sent_and_not_counted():
+    async def story(**options):
+        async with odd_server(well) as server:
+            tally, summary = await play(server.url, rows(10, gap_s=0.01), **options)
+            return len(server.asked), tally.sent, summary["warm_up"], tally.latency.count
+
+    assert (10, 7, 3, 7) == asyncio.run(story(warm_up=3))
+    assert (10, 5, 5, 5) == asyncio.run(story(warm_up_s=0.0499))
+
+
+def test_goodput_counts_what_met_both_bounds():
+    async def story():
+        async def reply(fields, request):
+            await asyncio.sleep(0.3 if fields["max_tokens"] == 7 else 0.0)
+            return well(fields, request)
+
+        async with odd_server(reply) as server:
+            return await play(server.url, rows(6) + rows(2, response=7), slo_ttft_s=0.25, slo_tpot_s=5.0)
+
+    good = asyncio.run(story())[1]["goodput"]
+    assert (6, 0.75) == (good["good"], good["ratio"])
+
+
+def test_the_library_returns_each_request_as_columns_in_the_traces_order():
+    async def piecewise(fields, request):
+        if fields["max_tokens"] == 1:
+            return (503, b'{"error":{"message":"full"}}')
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for piece in (
+            event(" a"),
+            event(" b") + event(" c"),
+            event(usage={"prompt_tokens": 21, "completion_tokens": 3}) + DONE,
+        ):
+            await response.write(piece)
+            await asyncio.sleep(0.03)
+        return response
+
+    trace = Trace.build(
+        np.asarray([0, 10_000, 20_000], np.int64),
+        request_tokens=np.asarray([20, 20, 20], np.int32),
+        response_tokens=np.asarray([3, 1, 3], np.int32),
+        session=Labels.of(["s", None, None]),
+    )
 
     async def story():
-        sender, tally = Slow(), Tally()
-        plan = [Shot(at_s=0.0, prompt_tokens=1, response_tokens=1, model="m", session=None) for _ in range(20)]
-        await Runner(sender, tally, concurrency_max=3).play(plan, asyncio.Event())
-        return sender.most, tally
+        async with odd_server(piecewise) as server:
+            return await replay(trace, ReplayOptions(urls=(server.url,), model="x")), server.url
 
-    most, tally = asyncio.run(story())
-    assert most == 3
-    assert (20, 0, 0) == counts(tally)
-    assert tally.send_lag.max_s > 0.03
-
-
-# ------------------------------------------------------------------------------------------------ the commands
-
-
-def command(*argv, **options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "burstwatch", *argv],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
-
-
-@pytest.fixture
-def running_engine():
-    process = command("engine", "--decode-tokens-per-s", "200")
-    ready = json.loads(process.stdout.readline())
-    yield ready
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
-    assert process.returncode == 0
-
-
-def test_the_commands_work_together_and_the_summary_adds_up(running_engine, tmp_path):
-    assert {"event": "ready", "component": "engine"}.items() <= running_engine.items()
-    trace = trace_file(tmp_path / "t.csv", rows(40, gap_s=0.01))
-    out = tmp_path / "summary.json"
-    done = command("replay", trace, "--url", f"{running_engine['url']}/v1", "--speed", "2", "--json", str(out))
-    stdout, stderr = done.communicate(timeout=30)
-    assert (0, "") == (done.returncode, stdout), stderr
-    figures = json.loads(out.read_text())
-    assert (40, 40, 0, 0, False) == tuple(
-        figures[name] for name in ("sent", "ok", "failed", "cancelled", "interrupted")
-    )
-    assert figures["response_tokens"] == 400
-    assert figures["send_lag_s"]["p99"] >= 0
-
-
-def test_ctrl_c_prints_what_was_measured_and_exits_0(running_engine, tmp_path):
-    trace = trace_file(tmp_path / "t.csv", rows(5000, gap_s=0.02, response=2))
-    process = command("replay", trace, "--url", f"{running_engine['url']}/v1")
-    try:
-        process.communicate(timeout=1.5)
-    except subprocess.TimeoutExpired:
-        os.kill(process.pid, signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=20)
-    assert process.returncode == 0, stderr
-    assert "send lag" in stdout
-    assert "Traceback" not in stderr
-
-
-def test_no_server_is_one_line_and_exit_code_2(tmp_path, capsys):
-    trace = trace_file(tmp_path / "t.csv", rows(3))
-    assert main(["replay", trace, "--url", "http://127.0.0.1:9/v1"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("burstwatch replay: cannot reach http://127.0.0.1:9/v1/models")
-    assert said.count("\n") == 1
-
-
-@pytest.mark.parametrize("url", ["127.0.0.1:80", "ftp://x"])
-def test_a_url_without_http_is_one_line_and_exit_code_2(url, tmp_path, capsys):
-    assert main(["replay", trace_file(tmp_path / "t.csv", rows(3)), "--url", url]) == 2
-    assert "--url must begin with http" in capsys.readouterr().err
-
-
-def test_a_taken_port_is_one_line_and_exit_code_2(running_engine):
-    port = running_engine["url"].rsplit(":", 1)[1]
-    process = command("engine", "--port", port)
-    _, stderr = process.communicate(timeout=20)
-    assert process.returncode == 2
-    assert f"burstwatch engine: cannot listen on 127.0.0.1:{port}" in stderr
-    assert "--port" in stderr
+    found, url = asyncio.run(story())
+    assert [0, 1, 2] == found.row.tolist()
+    assert [OutcomeCode.OK, OutcomeCode.FAILED, OutcomeCode.OK] == found.outcome.tolist()
+    assert [200, 503, 200] == found.http_status.tolist()
+    assert [None, "overloaded", None] == found.reason.values()
+    assert [3, 0, 3] == found.chunks.tolist()
+    assert [21, -1, 21] == found.request_tokens.tolist()
+    assert [url] * 3 == found.endpoint.values()
+    assert ["s", None, None] == found.session.values()
+    assert [0.0, 0.01, 0.02] == pytest.approx(found.due_s.tolist())
+    assert (found.send_error_s >= 0).all()
+    assert (found.session_lag_s == 0).all()
+    good = found.outcome == OutcomeCode.OK
+    assert (found.ttft_s[good] <= found.latency_s[good]).all()
+    # Three chunks in two reads: one gap between the reads, none inside the second.
+    assert (found.itl_p50_s[good] == 0).all()
+    assert found.itl_mean_s[good] == pytest.approx(found.itl_max_s[good] / 2)
+    assert found.tpot_s[good] == pytest.approx((found.ended_s - found.first_token_s)[good] / 2)
+    assert math.isnan(found.ttft_s[1])
+    measured = found.as_trace()
+    assert [3, 0, 3] == measured.response_tokens.tolist()
+    assert measured.elapsed_us.tolist() == pytest.approx((found.latency_s * 1e6).tolist(), abs=1)
+    assert measured.absolute

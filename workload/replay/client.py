@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from types import SimpleNamespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
 from typing import Any, Self
 
 import aiohttp
@@ -11,141 +12,176 @@ import orjson
 
 from collector.schema.errors import OperatorError
 from collector.schema.events import Outcome, Reason
+from workload.replay.answer import Answer
 from workload.replay.failures import reason_of
-from workload.replay.measure import Result
-from workload.replay.schedule import Shot
+from workload.replay.options import Balance, Endpoint
 from workload.replay.sse import SseReader
 
 CONNECT_TIMEOUT_S = 5.0
+# A connection that was idle this long is not used again: uvicorn (vLLM, SGLang) closes at 5 s, and a request that
+# leaves at that very moment would be lost through no fault of the server's.
+IDLE_S = 4.0
 ERROR_BYTES_MAX = 64 * 1024
+WARM_CONNECTIONS = 16
 
 
-def prompt_of(tokens: int, number: int) -> str:
-    """Return exactly ``tokens`` words.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Put:
+    """One attempt: what is sent and how long it is waited for.
 
-    The first is unlike any other request's, so that no engine's prefix cache answers for work the recorded
-    service had to do.
-
-    >>> prompt_of(3, 7)
-    'request7 the the'
+    Attributes:
+        patience_s: the client gives up after so many seconds with outcome ``gives_up``; None: it does not.
+        on_sent: called when the last of the body has been given to the socket, with the time.
     """
-    return f"request{number}" + " the" * (tokens - 1)
 
-
-def body_of(shot: Shot, number: int) -> bytes:
-    """Return the JSON body: a streamed chat of exactly the recorded sizes, usage asked for."""
-    return orjson.dumps(
-        {
-            "model": shot.model,
-            "messages": [{"role": "user", "content": prompt_of(shot.prompt_tokens, number)}],
-            "max_tokens": shot.response_tokens,
-            "ignore_eos": True,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-    )
+    body: bytes
+    timeout_s: float
+    session: str | None = None
+    patience_s: float | None = None
+    gives_up: Outcome = Outcome.CANCELLED
+    keep_text: bool = False
+    on_sent: Callable[[float], None] = lambda _: None
 
 
 class Client:
-    """Sends requests to one server; an async context manager.
+    """Sends requests to one or more servers; an async context manager.
 
-    Raises ``OperatorError`` on entry if nothing answers at ``url``.
+    Raises ``OperatorError`` on entry if nothing answers at one of ``urls``.
     """
 
-    def __init__(self, url: str, *, timeout_s: float) -> None:
-        self._url = url.rstrip("/")
-        self._timeout_s = timeout_s
-        self._number = 0
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        endpoint: Endpoint = Endpoint.CHAT,
+        balance: Balance = Balance.ROUND_ROBIN,
+        api_key: str | None = None,
+        warm: int = WARM_CONNECTIONS,
+    ) -> None:
+        self.urls = tuple(url.rstrip("/") for url in urls)
+        self._call = endpoint
+        self._balance = balance
+        self._warm_connections = warm
+        self._turn = count()
+        self._headers = {"Content-Type": "application/json"}
+        if api_key is not None:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        self.open = dict.fromkeys(self.urls, 0)  # requests now open at each server
         self.models: tuple[str, ...] = ()
 
     async def __aenter__(self) -> Self:
         trace = aiohttp.TraceConfig()
-        trace.on_request_headers_sent.append(_on_headers_sent)
+        trace.on_request_chunk_sent.append(_on_body_sent)  # called right before the write, without a wait between
         self._session = aiohttp.ClientSession(
             # No limit here: the replay's own concurrency bound is the only one, so a wait is seen as send lag.
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_S, ttl_dns_cache=300),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
             trace_configs=[trace],
-            headers={"Content-Type": "application/json"},
+            headers=self._headers,
         )
         try:
-            await self._find_models()
+            found = await asyncio.gather(*map(self._find_models, self.urls))
+            await asyncio.gather(*(self._warm(url) for url in self.urls for _ in range(self._warm_connections)))
         except BaseException:
             await self._session.close()
             raise
+        self.models = found[0]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def send(self, shot: Shot, on_sent: Callable[[], None]) -> Result:
-        """Send one request and read its answer to the end. ``on_sent`` is called when its headers leave.
+    async def send(self, put: Put, answer: Answer) -> None:
+        """Send one request, read its answer to the end and fill in ``answer``.
 
-        Never raises but for cancellation: what goes wrong is the result's reason.
+        Never raises but for cancellation: what goes wrong is the answer's reason.
         """
-        self._number += 1
-        began = SimpleNamespace(at_s=time.perf_counter(), on_sent=on_sent)
-        body = body_of(shot, self._number)
-        headers = {} if shot.session is None else {"x-session-id": shot.session}
-        reason, first_s, tokens = Reason.UNKNOWN, None, None
+        url = answer.endpoint = self._choose()
+        self.open[url] += 1
+        gives_up = put.patience_s is not None and put.patience_s < put.timeout_s
+        patience_s = put.patience_s if gives_up else put.timeout_s
         try:
-            async with (
-                asyncio.timeout(self._timeout_s),
-                self._session.post(
-                    f"{self._url}/chat/completions", data=body, headers=headers, trace_request_ctx=began
-                ) as response,
-            ):
-                if response.status != 200:
-                    reason = await _refusal(response)
-                else:
-                    reader = SseReader()
-                    async for data in response.content.iter_any():
-                        reader.feed(data)
-                        if first_s is None and reader.started:
-                            first_s = time.perf_counter() - began.at_s
-                    tokens = reader.response_tokens()
-                    failure = _failure(reader)
-                    if failure is None:
-                        latency_s = time.perf_counter() - began.at_s
-                        return Result(outcome=Outcome.OK, ttft_s=first_s, latency_s=latency_s, response_tokens=tokens)
-                    reason = failure
+            async with asyncio.timeout(patience_s):
+                await self._exchange(url, put, answer)
+        except aiohttp.ConnectionTimeoutError:  # is a TimeoutError too
+            answer.end(time.perf_counter(), Outcome.FAILED, Reason.CONNECTION_ERROR)
         except TimeoutError:
-            reason = Reason.TIMEOUT
-        except (aiohttp.ClientError, OSError):
-            reason = Reason.CONNECTION_ERROR
-        latency_s = time.perf_counter() - began.at_s
-        return Result(
-            outcome=Outcome.FAILED, reason=reason, ttft_s=first_s, latency_s=latency_s, response_tokens=tokens
-        )
+            outcome = put.gives_up if gives_up else Outcome.FAILED
+            reason = Reason.CLIENT_DISCONNECT if outcome is Outcome.CANCELLED else Reason.TIMEOUT
+            answer.end(time.perf_counter(), outcome, reason)
+        except (aiohttp.ClientError, OSError) as error:
+            answer.said = f"{type(error).__name__}: {error}"[:200]
+            answer.end(time.perf_counter(), Outcome.FAILED, Reason.CONNECTION_ERROR)
+        finally:
+            self.open[url] -= 1
 
-    async def _find_models(self) -> None:
+    async def _exchange(self, url: str, put: Put, answer: Answer) -> None:
+        def sent() -> None:
+            answer.sent_s = time.perf_counter()
+            put.on_sent(answer.sent_s)
+
+        headers = {} if put.session is None else {"x-session-id": put.session}
+        async with self._session.post(
+            f"{url}/{self._call}", data=put.body, headers=headers, trace_request_ctx=sent
+        ) as response:
+            answer.http_status = response.status
+            if response.status != 200:
+                reason = await _refusal(response, answer)
+                answer.end(time.perf_counter(), Outcome.FAILED, reason)
+                return
+            reader = SseReader(keep_text=put.keep_text)
+            try:
+                async for data in response.content.iter_any():
+                    reader.feed(data)
+                    answer.on_chunks(reader, time.perf_counter())
+            finally:
+                answer.take_counts(reader)
+            failure = _failure(reader)
+            answer.end(time.perf_counter(), Outcome.OK if failure is None else Outcome.FAILED, failure)
+
+    def _choose(self) -> str:
+        turn = next(self._turn)
+        if self._balance is Balance.LEAST_OPEN:
+            # The least loaded; among equals the next in turn, so that an idle fleet is used evenly too.
+            n = len(self.urls)
+            return min((self.urls[(turn + i) % n] for i in range(n)), key=self.open.__getitem__)
+        return self.urls[turn % len(self.urls)]
+
+    async def _find_models(self, url: str) -> tuple[str, ...]:
         try:
-            async with (
-                asyncio.timeout(CONNECT_TIMEOUT_S),
-                self._session.get(f"{self._url}/models") as response,
-            ):
+            async with asyncio.timeout(CONNECT_TIMEOUT_S), self._session.get(f"{url}/models") as response:
                 fields = orjson.loads(await response.read()) if response.status == 200 else {}
         except (aiohttp.ClientError, OSError, ValueError) as error:
             what = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-            raise OperatorError(f"cannot reach {self._url}/models: {what}; start the server or correct --url") from None
+            raise OperatorError(f"cannot reach {url}/models: {what}; start the server or correct --url") from None
         entries = fields.get("data", []) if isinstance(fields, dict) else []
-        self.models = tuple(str(entry["id"]) for entry in entries if isinstance(entry, dict) and "id" in entry)
+        if not isinstance(entries, list):
+            return ()
+        return tuple(str(entry["id"]) for entry in entries if isinstance(entry, dict) and "id" in entry)
+
+    async def _warm(self, url: str) -> None:
+        """Have a connection open before the first request: opening one would make it late."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S), self._session.get(f"{url}/models") as response:
+                await response.read()
+        except (aiohttp.ClientError, OSError):
+            pass  # what is wrong shows in the requests themselves
 
 
-async def _on_headers_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: Any) -> None:  # noqa: ANN401 - aiohttp's hook
-    began = context.trace_request_ctx
-    if began is not None:
-        began.at_s = time.perf_counter()
-        began.on_sent()
+async def _on_body_sent(_session: aiohttp.ClientSession, context: Any, _params: Any) -> None:  # noqa: ANN401 - aiohttp's hook
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx()
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> Reason:
+async def _refusal(response: aiohttp.ClientResponse, answer: Answer) -> Reason:
     """Return why the server did not answer 200, from the status and the head of the error's body."""
+    body = await response.content.read(ERROR_BYTES_MAX)
     try:
-        fields = orjson.loads(await response.content.read(ERROR_BYTES_MAX))
+        fields = orjson.loads(body)
     except orjson.JSONDecodeError:
         fields = None
     error = fields.get("error") if isinstance(fields, dict) else None
+    answer.said = " ".join(str(error.get("message", "") if isinstance(error, dict) else fields or "").split())[:200]
     return reason_of(response.status, error if isinstance(error, dict) else None)
 
 

@@ -36,14 +36,14 @@ class ReplayOptions:
         limit, duration_s: requests and seconds at most; None: to the end of the trace.
         send_failed: rows recorded as failed without tokens are sent, asking for 1 token; else left out.
         sessions: closed loop or open; rows without a session are always open.
-        endpoint, ignore_eos, stream options: how each request is put.
+        endpoint, ignore_eos: how each request is put; without ignore_eos a model may end its answers early.
         timeout_s: for one whole request. ``as_recorded``: rows recorded as cancelled are cancelled, and rows
             recorded as timed out give up, after their recorded time (where the trace says so).
         concurrency_max: open requests at most; the next one waits and its send lag shows it.
         prompts: a file of prompts, None: made-up words. ``tokens_per_word``: None learns it from the servers' usage.
         tokenizer: path of a ``tokenizer.json``; prompts are then cut by it.
         shared_prefix: prompts may begin alike (a prefix cache may answer); else the first words are each one's own.
-        seed: of the prompts.
+        seed: of the prompts; None: a new one each time, else a server's prefix cache may know them from last time.
         balance: over several ``urls``.
         api_key: sent as a bearer token; never logged.
         retries: times a failed request is sent again (not after a time-out or a cancellation).
@@ -68,7 +68,7 @@ class ReplayOptions:
     tokens_per_word: float | None = None
     tokenizer: str | None = None
     shared_prefix: bool = False
-    seed: int = 0
+    seed: int | None = None
     balance: Balance = Balance.ROUND_ROBIN
     api_key: str | None = None
     retries: int = 0

@@ -10,21 +10,21 @@ EVENT_BYTES_MAX = 1 << 20
 class SseReader:
     """Feed it the body's bytes in any pieces.
 
-    Only the events before the first token, those that speak of an error and the last one with usage are
-    parsed; the hundreds in between are looked at, not decoded.
-
     Attributes:
-        started: a token has come.
+        chunks: events with text so far. A server may put several tokens into one.
         done: ``[DONE]`` has come.
         error: the error object a stream may carry in place of its rest (vLLM does, under status 200).
+        texts: the answer's text in pieces, if it was asked to be kept.
     """
 
-    def __init__(self) -> None:
-        self.started = False
+    def __init__(self, *, keep_text: bool = False) -> None:
+        self.chunks = 0
         self.done = False
         self.error: dict[str, Any] | None = None
+        self.texts: list[str] = []
+        self._keep_text = keep_text
         self._rest = b""
-        self._usage = b""
+        self._usage: dict[str, Any] = {}
 
     def feed(self, data: bytes) -> None:
         """Take more of the body. An event beyond 1 MiB is an error of the server's."""
@@ -37,12 +37,14 @@ class SseReader:
             self.error = {"message": "an event beyond 1 MiB"}
             self._rest = b""
 
-    def response_tokens(self) -> int | None:
-        """Return the completion tokens the server counted, None if it did not say."""
-        fields = _json(self._usage)
-        usage = fields.get("usage") if fields else None
-        tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-        return tokens if isinstance(tokens, int) else None
+    def count(self, name: str) -> int | None:
+        """Return what the server's usage says of ``name``, such as ``completion_tokens``; None if it does not."""
+        return _whole(self._usage.get(name))
+
+    def cached_tokens(self) -> int | None:
+        """Return how many prompt tokens came from a prefix cache, None if the server did not say."""
+        details = self._usage.get("prompt_tokens_details")
+        return _whole(details.get("cached_tokens")) if isinstance(details, dict) else None
 
     def _on_event(self, event: bytes) -> None:
         if not event.startswith(b"data:"):
@@ -51,12 +53,6 @@ class SseReader:
         if data == b"[DONE]":
             self.done = True
             return
-        if b'"usage"' in data:
-            self._usage = data
-        if not self.started or b'"error"' in data:
-            self._look_into(data)
-
-    def _look_into(self, data: bytes) -> None:
         fields = _json(data)
         if fields is None:
             return
@@ -64,15 +60,32 @@ class SseReader:
         if isinstance(error, dict):
             self.error = error
             return
+        usage = fields.get("usage")
+        if isinstance(usage, dict):
+            self._usage = usage
         choices = fields.get("choices")
-        self.started = self.started or (isinstance(choices, list) and any(map(_says_something, choices)))
+        said = [text for choice in choices if (text := _said(choice))] if isinstance(choices, list) else []
+        self.chunks += bool(said)
+        if self._keep_text:
+            self.texts += said
 
 
-def _says_something(choice: object) -> bool:
+def _said(choice: object) -> str:
+    """Return what a choice adds, thoughts and tool calls as well as text; empty for a role alone or an end."""
     if not isinstance(choice, dict):
-        return False
+        return ""
     delta = choice.get("delta")
-    return bool(choice.get("text") or (isinstance(delta, dict) and delta.get("content")))
+    if not isinstance(delta, dict):
+        text = choice.get("text")
+        return text if isinstance(text, str) else ""
+    for name in ("content", "reasoning_content", "reasoning"):
+        if isinstance(text := delta.get(name), str) and text:
+            return text
+    return "tool" if delta.get("tool_calls") else ""
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _json(data: bytes) -> dict[str, Any] | None:

@@ -1,12 +1,68 @@
-"""A trace file read row by row: bad rows are counted and passed over, memory stays bounded."""
+"""A trace file read row by row: bad rows are counted and passed over, memory stays bounded.
+
+BurstGPT and Azure CSV need nothing else; other formats are read through ``workload.formats``, which is asked for only
+when such a file comes.
+"""
 
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from collector.schema.errors import BadTrace, OperatorError
+from collector.schema.events import Outcome
 from collector.schema.trace_rows import TraceRow, read_rows
+from workload.replay.recorded import Recorded
+
+if TYPE_CHECKING:
+    from workload.formats.record import Record
+
+_OUTCOMES = {str(outcome): outcome for outcome in Outcome}
+_GZIP = b"\x1f\x8b"
+
+
+class Source(Protocol):
+    """Rows that can be read again and again.
+
+    Attributes:
+        size_bytes, read_bytes: how far the present pass has come.
+        bad_rows: rows passed over because they do not parse; ``first_bad`` says why the first did not.
+    """
+
+    size_bytes: int
+    read_bytes: int
+    bad_rows: int
+    first_bad: str | None
+
+    def rows(self) -> Iterator[TraceRow]:
+        """Return the rows from the beginning, in file order."""
+        ...
+
+
+def open_trace(path: str, name: str | None = None) -> Source:
+    """Return the trace at ``path``, of the format ``name`` (None: judged by its first lines).
+
+    Raises ``OperatorError`` for a file that cannot be read, is of no known format, or holds no usable row.
+    """
+    if name is None:
+        try:
+            return TraceFile(path)
+        except OperatorError as error:
+            return _other(path, error)
+    return OtherFile(path, name)
+
+
+def _other(path: str, error: OperatorError) -> Source:
+    """Return the file as one of the other formats, or say what was wrong with it as a CSV."""
+    from workload.formats.registry import detect  # noqa: PLC0415 - not needed for the usual CSV
+
+    try:
+        name = detect(Path(path))
+    except OperatorError:
+        raise error from None
+    if name in {"burstgpt-8", "burstgpt-6", "azure"} and Path(path).read_bytes()[:2] != _GZIP:
+        raise error  # it was read as what it is, and the error is in a row
+    return OtherFile(path, name)
 
 
 class TraceFile:
@@ -61,3 +117,61 @@ class TraceFile:
             self.read_bytes += len(line)
             self._line += 1
             yield line.decode("utf-8", "replace")
+
+
+class OtherFile:
+    """A trace of any other known format, as a ``Source``. Raises ``OperatorError`` as ``open_trace`` says."""
+
+    def __init__(self, path: str, name: str) -> None:
+        from workload.formats.registry import FORMATS  # noqa: PLC0415 - as above
+
+        if name not in FORMATS:
+            raise OperatorError(f"--format {name} is not known; known formats: {', '.join(FORMATS)}")
+        self.path = Path(path)
+        self._name = name
+        self.read_bytes = 0
+        self.bad_rows = 0
+        self.first_bad: str | None = None
+        try:
+            self.size_bytes = self.path.stat().st_size
+        except OSError as error:
+            raise OperatorError(f"cannot read the trace {path}: {error.strerror or error}") from None
+        self._expect_a_row()
+
+    def _expect_a_row(self) -> None:
+        if next(self.rows(), None) is None:
+            why = f" ({self.first_bad})" if self.first_bad else ""
+            raise OperatorError(f"{self.path}: no usable row{why}")
+        self.bad_rows, self.first_bad = 0, None
+
+    def rows(self) -> Iterator[TraceRow]:
+        """Return the rows from the beginning, in file order."""
+        from workload.formats.reading import Reading  # noqa: PLC0415 - as above
+        from workload.formats.registry import open_records  # noqa: PLC0415
+
+        before, reading = self.bad_rows, Reading()
+        with open_records(self.path, self._name, reading) as (_, records, file):
+            while (record := next(records, None)) is not None:
+                self._note(before, reading.bad_rows, reading.named)
+                self.read_bytes = file.tell() if file is not None else 0
+                yield _recorded(record)
+        self._note(before, reading.bad_rows, reading.named)
+        self.read_bytes = self.size_bytes
+
+    def _note(self, before: int, bad: int, named: list[str]) -> None:
+        self.bad_rows = before + bad
+        self.first_bad = self.first_bad or (named[0] if named else None)
+
+
+def _recorded(record: "Record") -> Recorded:
+    return Recorded(
+        submitted_us=record.submitted_us,
+        session=record.session,
+        elapsed_us=record.elapsed_us,
+        model=record.model,
+        request_tokens=record.request_tokens,
+        response_tokens=record.response_tokens,
+        log_type=record.log_type,
+        outcome=_OUTCOMES.get(record.outcome or ""),
+        reason=record.reason,
+    )
