@@ -31,6 +31,7 @@ class AgentConfig:
     spool_max_bytes: int
     spool_segment_bytes: int
     drain_s: float
+    session_key_days: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +136,7 @@ def _agent(table: Fields) -> AgentConfig:
         spool_max_bytes=most,
         spool_segment_bytes=table.whole("spool_segment_bytes", min(16 * MIB, most // 4), least=16 * 1024),
         drain_s=table.number("drain_s", 10.0, most=3600),
+        session_key_days=table.number("session_key_days", 0.0, most=36_500),
     )
     if agent.spool_segment_bytes > most // 2:
         table.problem("spool_segment_bytes", "must be at most half of spool_max_bytes: only whole segments are freed")

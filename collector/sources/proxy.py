@@ -20,7 +20,6 @@ from collector.sources.base import Emit, request_lane
 from collector.sources.exchange import Clock, Exchange, Telling
 from collector.sources.openai import is_generation
 from collector.sources.outcome import CLIENT_GONE, CONNECTION_LOST, TIMED_OUT
-from collector.sources.session_tag import session_tag
 
 log = logging.getLogger(__name__)
 # The server library logs the very bytes it could not parse: part of a prompt, or an API key.
@@ -61,10 +60,20 @@ class _Relayed(web.StreamResponse):
 
 
 class ProxySource:
-    """A ``LiveSource``; ``listener`` is bound and listening already, and outlives restarts of this process."""
+    """A ``LiveSource``; ``listener`` is bound and listening already, and outlives restarts of this process.
+
+    ``tag`` makes of a session's id what may leave this process; see ``session_tag.SessionTags``.
+    """
 
     def __init__(  # noqa: PLR0913 - keyword-only after the first
-        self, config: ProxyConfig, *, clock: Clock, ids: str, node: str, key: bytes, listener: socket.socket
+        self,
+        config: ProxyConfig,
+        *,
+        clock: Clock,
+        ids: str,
+        node: str,
+        tag: Callable[[str], str],
+        listener: socket.socket,
     ) -> None:
         self.name = config.name
         self.lane = request_lane(config.service)
@@ -72,7 +81,7 @@ class ProxySource:
         self._clock = clock
         self._node = node
         self._ids = ids
-        self._key = key
+        self._tag = tag
         self._listener = listener
         self._telling: Telling | None = None
         self._client: aiohttp.ClientSession | None = None
@@ -161,7 +170,7 @@ class ProxySource:
             return Exchange(Telling(emit=_nowhere, clock=self._clock, source="-", node="-"), id="-", session=None)
         self._requests += 1
         session = request.headers.get(self._config.session_header)
-        tag = session_tag(self._key, session) if session else None
+        tag = self._tag(session) if session else None
         return Exchange(telling, id=f"{self._ids}-{self._requests}", session=tag)
 
     async def _forward(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:

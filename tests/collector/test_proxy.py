@@ -117,7 +117,9 @@ async def proxied(*, reachable=True):
     config = ProxyConfig(
         name="p", service="chat", host="-", port=0, upstream=f"http://127.0.0.1:{port}", session_header="x-session-id"
     )
-    source = ProxySource(config, clock=Clock(), ids="boot-0", node="n1", key=KEY, listener=listener)
+    source = ProxySource(
+        config, clock=Clock(), ids="boot-0", node="n1", tag=lambda session: session_tag(KEY, session), listener=listener
+    )
     ready = asyncio.Event()
     task = asyncio.create_task(source.run(events.append, ready.set))
     await ready.wait()

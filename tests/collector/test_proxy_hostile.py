@@ -11,6 +11,7 @@ import pytest
 from collector.clock import Clock
 from collector.config import ProxyConfig
 from collector.sources.proxy import ProxySource
+from collector.sources.session_tag import session_tag
 
 CANARY = b"the-secret-canary"
 GET = b"GET /v1/x HTTP/1.1\r\nHost: h\r\n"
@@ -35,7 +36,9 @@ async def _proxy(port, events):
     listener.setblocking(False)
     upstream = f"http://127.0.0.1:{port}"
     config = ProxyConfig(name="p", service="c", host="-", port=0, upstream=upstream, session_header="x-session-id")
-    source = ProxySource(config, clock=Clock(), ids="b", node="n", key=b"k" * 32, listener=listener)
+    source = ProxySource(
+        config, clock=Clock(), ids="b", node="n", tag=lambda session: session_tag(b"k" * 32, session), listener=listener
+    )
     ready = asyncio.Event()
     task = asyncio.create_task(source.run(events.append, ready.set))
     await ready.wait()
