@@ -22,6 +22,9 @@ class Findings:
 def assemble(plan: Plan, found: Findings, server: Server, *, assumptions: Sequence[str], elapsed_s: float) -> Result:
     """Return the whole result, verdict and assumptions included."""
     lengths = plan.source.trace
+    judged = verdict(found.runs, plan.slo, rate_headroom=found.rates, kv_headroom=found.memory)
+    if not found.complete:
+        judged["sentences"].append(f"Ended early: {len(found.runs)} of {len(plan.points())} points were measured.")
     return Result(
         format=FORMAT,
         version=VERSION,
@@ -36,6 +39,6 @@ def assemble(plan: Plan, found: Findings, server: Server, *, assumptions: Sequen
         ),
         slo=plan.slo,
         runs=found.runs,
-        verdict=verdict(found.runs, plan.slo, rate_headroom=found.rates, kv_headroom=found.memory),
+        verdict=judged,
         assumptions=[*assumptions, *of_every(plan, found.runs)],
     )

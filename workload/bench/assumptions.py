@@ -12,7 +12,7 @@ def of_every(plan: Plan, runs: list[Run]) -> list[str]:
     """Return what holds of any benchmark of this plan."""
     told = [
         f"Lengths: {plan.source.name}; every run of a rate sends the same ones. Sessions are not kept.",
-        "Times are made: Gamma gaps of the asked CV, scaled so that the number of requests is met exactly.",
+        "Times are made: Gamma gaps, their number met exactly, their realised CV picked near the asked one.",
         "Every run begins with an idle server and an empty queue; what fills up over longer than a run is not seen.",
         "Times run from when a request was due, not from when it left; a failed request never meets the objective.",
         "95 %: Wilson's interval, or the one between repeats where wider.",

@@ -10,8 +10,12 @@ from workload.bench.output import Outputs
 from workload.bench.plan import Plan
 from workload.bench.result import Objective
 from workload.bench.source import Source, builtin_source, model_source, trace_source
+from workload.model.file import BadModel, load_model
+from workload.model.model import Model
+from workload.scale.sweep import CV_MAX, CV_MIN
 
 REPEATS_SIMULATED = 5
+REQUESTS_MIN = 20
 
 
 def main(argv: list[str]) -> int:
@@ -37,9 +41,16 @@ def _plan(args: argparse.Namespace) -> Plan:
         raise OperatorError("--model and --trace both say what is sent: give one of them")
     if not args.cv or not args.rate:
         raise OperatorError("--cv and --rate need at least one number each")
+    if bad := [cv for cv in args.cv if not CV_MIN <= cv <= CV_MAX]:
+        raise OperatorError(f"--cv must be {CV_MIN:g} to {CV_MAX:g}, not {bad[0]:g}")
+    if min(args.rate) * args.duration_s < REQUESTS_MIN:
+        raise OperatorError(
+            f"--rate {min(args.rate):g} for --duration-s {args.duration_s:g} are fewer than {REQUESTS_MIN} requests: "
+            "too few to have a burstiness"
+        )
     source: Source = builtin_source()
     if args.model:
-        source = model_source(args.model)
+        source = model_source(_model(args.model))
     elif args.trace:
         source = trace_source(Path(args.trace))
     return Plan(
@@ -58,3 +69,12 @@ def _plan(args: argparse.Namespace) -> Plan:
         seed=args.seed,
         order=args.order,
     )
+
+
+def _model(path: str) -> Model:
+    try:
+        return load_model(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"cannot read the model {path}: {error}") from None
+    except BadModel as error:
+        raise OperatorError(f"{path}: {error}") from None

@@ -21,9 +21,11 @@ def figures(runs: Sequence[Measured], slo: Objective, *, cv: float, rate_per_s: 
     sent = [int(run.sent.sum()) for run in runs]
     good = [int(met(run, slo).sum()) for run in runs]
     bad = [int((run.outcome == OutcomeCode.FAILED).sum()) for run in runs]
-    took_s = sum(run.took_s for run in runs)
     ok = [run.ok for run in runs]
-    tokens = sum(int(run.response_tokens[mask].sum()) for run, mask in zip(runs, ok, strict=True))
+    window_s = sum(_window_s(run) for run in runs)
+    ended = sum(
+        int((run.due_s + run.latency_s <= _window_s(run))[mask].sum()) for run, mask in zip(runs, ok, strict=True)
+    )
     slo_low, slo_high = _interval(good, sent)
     failed_low, failed_high = _interval(bad, sent)
 
@@ -34,7 +36,7 @@ def figures(runs: Sequence[Measured], slo: Objective, *, cv: float, rate_per_s: 
         cv_target=cv,
         cv=_mean([_cv(run.due_s) for run in runs]),
         rate_target_per_s=rate_per_s,
-        rate_per_s=_over(sum(sent), sum(run.asked_s for run in runs)),
+        rate_per_s=_over(sum(sent), window_s),
         duration_s=sum(run.asked_s for run in runs) / len(runs),
         repeats=len(runs),
         requests=sum(sent),
@@ -53,15 +55,28 @@ def figures(runs: Sequence[Measured], slo: Objective, *, cv: float, rate_per_s: 
         tpot_s=timed("tpot_s"),
         itl_s=timed("itl_s"),
         stall_s=timed("stall_s"),
-        throughput_tokens_per_s=_over(tokens, took_s),
-        throughput_per_s=_over(sum(int(mask.sum()) for mask in ok), took_s),
-        goodput_per_s=_over(sum(good), took_s),
+        throughput_tokens_per_s=_over(sum(_tokens_in_time(run) for run in runs), window_s),
+        throughput_per_s=_over(ended, window_s),
+        goodput_per_s=_over(sum(good), window_s),
         **_state(runs),
         late_p99_s=_quantile(np.concatenate([run.late_s[run.sent] for run in runs]), 0.99),
         idle_before=_all([run.idle_before for run in runs]),
         interrupted=any(run.interrupted for run in runs),
         series=_series(runs[0]),
     )
+
+
+def _window_s(run: Measured) -> float:
+    """Return for how long requests were sent: throughput is what leaves while they come, not in the minutes after."""
+    return min(run.asked_s, run.took_s) if run.interrupted else run.asked_s
+
+
+def _tokens_in_time(run: Measured) -> float:
+    """Return the response tokens that came while requests were sent; those of one answer come evenly."""
+    begin_s, end_s = (run.due_s + run.ttft_s)[run.ok], (run.due_s + run.latency_s)[run.ok]
+    left_s = _window_s(run) - begin_s
+    shares = np.clip(left_s / np.maximum(end_s - begin_s, 1e-9), 0.0, 1.0)
+    return float(shares @ run.response_tokens[run.ok])
 
 
 def quantiles(values: Floats) -> Quantiles:

@@ -43,8 +43,6 @@ class Plan:
         A point's chance depends on the seed alone, not on which other points there are.
         """
         return [
-            self.source.family((cv,), rate_per_s=rate_per_s, duration_s=self.duration_s, seed=(self.seed, 1 + repeat))[
-                0
-            ][1]
+            self.source.at(cv, rate_per_s=rate_per_s, duration_s=self.duration_s, seed=(self.seed, 1 + repeat))
             for repeat in range(self.repeats)
         ]

@@ -18,7 +18,7 @@ from workload.bench.server_bench import ServerBench, Target
 from workload.lifecycle import quiet_gc, raise_open_files, stop_on_signals
 from workload.report.numbers import duration
 
-BETWEEN_RUNS_S = 6.0  # the last answers and the rest, roughly
+BETWEEN_RUNS_S = 15.0  # the last answers and the rest, roughly
 
 
 def serve(args: argparse.Namespace, plan: Plan) -> Result:

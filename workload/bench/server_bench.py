@@ -80,10 +80,10 @@ class ServerBench:
         if self.target.warm_up_s <= 0:
             return
         self.watch("warming up")
-        calm = self.plan.source.family(
-            (1.0,), rate_per_s=rate_per_s, duration_s=self.target.warm_up_s, seed=(self.plan.seed, 0)
+        calm = self.plan.source.at(
+            1.0, rate_per_s=rate_per_s, duration_s=self.target.warm_up_s, seed=(self.plan.seed, 0)
         )
-        await replay(calm[0][1], self._options(), self.stop)
+        await replay(calm, self._options(), self.stop)
 
     async def _point(self, scraper: Scraper, rate_per_s: float, cv: float) -> Run | None:
         measured: list[Measured] = []

@@ -4,17 +4,20 @@ The times are made: equal rate, any burstiness. Every run of a rate sends the sa
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from collector.schema.errors import OperatorError
 from workload import builtin
+from workload.generate.from_model import generate
+from workload.model.model import Model
+from workload.scale.sweep import sweep
 from workload.trace.columns import Trace
 
 BUILTIN = "built-in"
-_BUILTIN_S = 3600.0  # of the built-in workload lengths are drawn from: some 18,000 requests
+_DRAWN_S, _DRAWN_PER_S = 3600.0, 5.0  # some 18,000 requests to take lengths from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,22 +27,19 @@ class Source:
     name: str
     trace: Trace
 
-    def family(
-        self, cvs: Sequence[float], *, rate_per_s: float, duration_s: float, seed: Sequence[int]
-    ) -> list[tuple[float, Trace]]:
-        """Return a trace for each of ``cvs``: equal rate, the same lengths, gaps of that coefficient of variation.
+    def at(self, cv: float, *, rate_per_s: float, duration_s: float, seed: Sequence[int]) -> Trace:
+        """Return requests of this rate and burstiness: the same ones for every ``cv`` of a seed, at other times.
 
-        The same seed gives the same traces. ``rate_per_s`` times ``duration_s`` requests each, at least two.
+        ``rate_per_s`` times ``duration_s`` of them, at least two; see ``workload.scale.sweep``.
         """
         rng = np.random.default_rng(list(seed))
-        n = max(2, round(rate_per_s * duration_s))
-        rows = rng.integers(0, len(self.trace), n)
-        return [(cv, _timed(self.trace.take(rows), _times_s(rng, n, cv, duration_s))) for cv in cvs]
+        longest_s = max(duration_s, 2.0 / rate_per_s)
+        return sweep(self.trace, rng, cvs=(cv,), rate_per_s=rate_per_s, duration_s=longest_s)[0][1]
 
 
 def builtin_source() -> Source:
     """Return the built-in workload's lengths (BurstGPT's published ones, see ``workload/builtin.py``)."""
-    rows = builtin.generate(np.random.default_rng(1), duration_s=_BUILTIN_S).rows
+    rows = builtin.generate(np.random.default_rng(1), duration_s=_DRAWN_S).rows
     lengths = np.asarray([(row.request_tokens, row.response_tokens) for row in rows], np.int32)
     return Source(name=BUILTIN, trace=_lengths(lengths[:, 0], lengths[:, 1]))
 
@@ -58,12 +58,17 @@ def trace_source(path: Path) -> Source:
     return Source(name=path.name, trace=_lengths(trace.request_tokens[served], trace.response_tokens[served]))
 
 
-def model_source(name: str) -> Source:
-    """Return lengths drawn from a workload model: a file, or the name of one that comes with this package.
+def model_source(model: Model) -> Source:
+    """Return lengths drawn from a workload model, its classes mixed as it says.
 
-    Raises ``OperatorError`` for a model that is not there or not right.
+    Raises ``OperatorError`` for a model that has nothing to draw.
     """
-    raise OperatorError(f"--model {name}: not yet")
+    rng = np.random.default_rng(1)
+    made = generate(model, rng, duration_s=_DRAWN_S, rate_per_s=_DRAWN_PER_S, steady=True)
+    served = (made.request_tokens > 0) & (made.response_tokens > 0)
+    if not served.any():
+        raise OperatorError(f"the model {model.name!r} serves no request")
+    return Source(name=model.name, trace=_lengths(made.request_tokens[served], made.response_tokens[served]))
 
 
 def _lengths(asked: np.ndarray, answered: np.ndarray) -> Trace:
@@ -71,15 +76,3 @@ def _lengths(asked: np.ndarray, answered: np.ndarray) -> Trace:
     return Trace.build(
         np.zeros(n, np.int64), request_tokens=asked, response_tokens=answered, resolution_us=1, absolute=False
     )
-
-
-def _times_s(rng: np.random.Generator, n: int, cv: float, duration_s: float) -> np.ndarray:
-    """Return ``n`` times in [0, duration_s): Gamma gaps of shape 1/cv^2, scaled so that n + 1 of them fill it."""
-    shape = 1.0 / cv**2
-    gaps = rng.standard_gamma(shape, n + 1)
-    ticks = np.cumsum(gaps)
-    return ticks[:-1] / ticks[-1] * duration_s if ticks[-1] > 0 else np.linspace(0.0, duration_s, n, endpoint=False)
-
-
-def _timed(trace: Trace, times_s: np.ndarray) -> Trace:
-    return replace(trace, submitted_us=(times_s * 1e6).astype(np.int64))

@@ -86,10 +86,17 @@ def test_figures_of_repeats_are_of_all_their_requests():
     assert run["failed_ratio"] == pytest.approx(0.2)
     assert run["goodput_per_s"] == pytest.approx(40 / 12.5)
     assert run["rate_per_s"] == pytest.approx(4.0)
-    assert run["throughput_tokens_per_s"] == pytest.approx(40 * 11 / 12.5)
     # Repeats this unlike widen the interval beyond Wilson's 0.67 to 0.89.
     assert run["slo_ok_low"] == 0.0
     assert run["slo_ok_high"] == 1.0
+
+
+def test_throughput_is_what_leaves_while_requests_are_sent():
+    """Four answers of 11 tokens, one a quarter second, each from 0.1 s to 1.1 s after it was due; sending takes 1 s."""
+    run = figures([measured([0.1] * 4)], SLO, cv=1.0, rate_per_s=4.0)
+    assert run["throughput_tokens_per_s"] == pytest.approx(11 * (0.9 + 0.65 + 0.4 + 0.15))
+    assert run["throughput_per_s"] == 0.0
+    assert run["goodput_per_s"] == pytest.approx(4.0)
 
 
 def test_the_engines_state_is_told_only_where_it_was_seen():

@@ -1,0 +1,111 @@
+"""`burstwatch workload bench` as a command: text, JSON, pages, mistakes, an early end."""
+
+import json
+
+import pytest
+
+from collector.schema.errors import OperatorError
+from workload.bench.cli import main
+from workload.bench.simulation import Simulation
+
+QUICK = ["--simulate", "--cv", "0.5,8", "--duration-s", "20", "--repeats", "2", "--kv-blocks", "900"]
+RUN_KEYS = {
+    "cv_target", "cv", "rate_per_s", "ttft_s", "latency_s", "itl_s", "throughput_tokens_per_s", "goodput_per_s",
+    "slo_ok_ratio", "failed_ratio", "failures", "kv_usage_peak", "kv_usage_p99", "kv_time_full_ratio", "preemptions",
+    "waiting_peak", "series",
+}  # fmt: skip
+
+
+def bench(capsys, *options):
+    code = main([*QUICK, "--json", "-", *options])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_json_says_everything_the_reports_are_made_of(capsys):
+    code, result = bench(capsys, "--rate", "2,4")
+    assert code == 0
+    assert result["complete"]
+    points = [(run["rate_target_per_s"], run["cv_target"]) for run in result["runs"]]
+    assert [(2.0, 0.5), (2.0, 8.0), (4.0, 0.5), (4.0, 8.0)] == points
+    assert all(set(run) >= RUN_KEYS for run in result["runs"])
+    series = result["runs"][0]["series"]
+    assert len({len(column) for column in series.values()}) == 1
+    assert len(series["t_s"]) >= 40
+    assert {"simulated", "kv_blocks"} <= set(result["server"])
+    assert result["server"]["kv_tokens"] == 900 * 16
+    assert len(result["verdict"]["rate_headroom"]) == 2
+    assert len(result["verdict"]["kv_headroom"]) == 4
+    assert any("nothing was measured on a GPU" in line for line in result["assumptions"])
+
+
+def test_the_same_seed_gives_the_same_figures_and_another_one_others(capsys):
+    def figures(*options):
+        result = bench(capsys, *options)[1]
+        return result["runs"], result["verdict"]
+
+    assert figures() == figures()
+    assert figures("--seed", "2")[0] != figures()[0]
+
+
+def test_text_and_files_are_written(capsys, tmp_path):
+    assert main([*QUICK, "--out", str(tmp_path / "made"), "--html", str(tmp_path / "report.html")]) == 0
+    told = capsys.readouterr().out
+    assert "requests/s the objective" in told
+    assert "SLO met" in told
+    result = json.loads((tmp_path / "made" / "bench.json").read_text())
+    page = (tmp_path / "report.html").read_text()
+    assert "<svg" in page
+    assert result["verdict"]["sentences"][0] in told.replace("\n", " ").replace("  ", " ")
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["bench.html", "bench.json"]
+
+
+def test_a_missed_objective_can_fail_a_build(capsys):
+    assert bench(capsys, "--fail-if-missed", "--slo-ttft-s", "0.01")[0] == 1
+    assert bench(capsys, "--fail-if-missed", "--slo-ttft-s", "none", "--slo-tpot-s", "none", "--cv", "0.5")[0] == 0
+
+
+def test_an_interrupt_reports_what_was_measured(capsys, monkeypatch):
+    sweep = Simulation.sweep
+
+    def interrupted(self):
+        yield next(sweep(self))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Simulation, "sweep", interrupted)
+    code, result = bench(capsys)
+    assert (0, False, 1) == (code, result["complete"], len(result["runs"]))
+    assert result["verdict"]["sentences"][-1] == "Ended early: 1 of 2 points were measured."
+
+
+def test_lengths_come_from_a_trace_or_a_model(capsys, tmp_path):
+    path = tmp_path / "trace.csv"
+    path.write_text(
+        "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+        "1,ChatGPT,100,20,120,API log\n2,ChatGPT,300,40,340,API log\n3,ChatGPT,70,0,70,API log\n"
+    )
+    workload = bench(capsys, "--trace", str(path))[1]["workload"]
+    assert ("trace.csv", 200.0, 30.0) == (
+        workload["name"], workload["request_tokens_mean"], workload["response_tokens_mean"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--simulate", "--rate", "0.1", "--duration-s", "10"], "too few to have a burstiness"),
+        (["--simulate", "--cv", "0.001"], "--cv must be"),
+        (["--simulate", "--model", "a", "--trace", "b"], "give one of them"),
+        (["--simulate", "--trace", "/nowhere/trace.csv"], "cannot read the trace"),
+        (["--simulate", "--html", "/nowhere/report.html"], "there is no folder"),
+        (["--url", "localhost:8000"], "must begin with http"),
+        (["--url", "http://127.0.0.1:9/v1", "--api-key-env", "BURSTWATCH_NO_SUCH_KEY"], "is not set"),
+    ],
+)
+def test_mistakes_are_told_in_one_line_before_anything_is_measured(options, said):
+    with pytest.raises(OperatorError, match=said):
+        main(options)
+
+
+def test_a_server_that_is_not_there_is_told_in_one_line():
+    with pytest.raises(OperatorError, match=r"127\.0\.0\.1:9"):
+        main(["--url", "http://127.0.0.1:9/v1", "--duration-s", "20", "--cv", "1"])
