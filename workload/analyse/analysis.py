@@ -5,12 +5,15 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from streams.stats.wilson import wilson_bounds
 from workload.analyse.arrival_facts import Burstiness, Bursts, Dispersion
-from workload.analyse.arrivals import Arrivals
+from workload.analyse.arrivals import Arrivals, seconds_since
 from workload.analyse.burst_episodes import bursts
 from workload.analyse.burstiness import burstiness
-from workload.analyse.classes import Class, classes, file_facts
+from workload.analyse.classes import Class, file_facts, leaves
 from workload.analyse.counts import scales_of
 from workload.analyse.facts import (
     ClassAnalysis,
@@ -27,6 +30,7 @@ from workload.analyse.lengths import latency, lengths, relation
 from workload.analyse.plain import plain
 from workload.analyse.rates import Calendar, rates
 from workload.analyse.sessions import sessions
+from workload.analyse.tallies import response_width, tallies, together
 from workload.trace.columns import OutcomeCode, Trace
 
 Progress = Callable[[int, int], None]
@@ -86,9 +90,10 @@ def analyse(trace: Trace, options: Options | None = None, progress: Progress | N
     options = options or Options()
     trace = trace.sorted_by_time()
     calendar = Calendar.of(absolute=trace.absolute, day_zero_weekday=options.day_zero_weekday, zone_s=options.zone_s)
+    work = _Work(trace, options, calendar)
     with ThreadPoolExecutor(options.threads) as pool:
-        parts = _parts(trace, options, calendar, pool)
-        several = [pool.submit(_class, trace, one, options, calendar) for one in classes(trace, options.classes_max)]
+        parts = work.parts(pool)
+        several = [pool.submit(work.class_analysis, one) for one in work.leaves.classes]
         waited = [*parts.values(), *several]
         for done, part in enumerate(waited, 1):
             part.result()
@@ -100,44 +105,65 @@ def analyse(trace: Trace, options: Options | None = None, progress: Progress | N
     return Analysis(**found, failures=failed, classes=tuple(part.result() for part in several))
 
 
-def _parts(trace: Trace, options: Options, calendar: Calendar, pool: Executor) -> dict[str, Future[Any]]:
-    times = trace.submitted_us
-    arrivals = Arrivals.of(times, trace.resolution_us)
-    return {
-        "bursts": pool.submit(bursts, times if options.bursts else times[:0]),
-        "burstiness": pool.submit(burstiness, arrivals, window_s=options.window_s),
-        "file": pool.submit(file_facts, trace, calendar.words),
-        "rate": pool.submit(rates, times, calendar),
-        "dispersion": pool.submit(_dispersion, arrivals),
-        "lengths": pool.submit(lengths, trace),
-        "relation": pool.submit(relation, trace),
-        "sessions": pool.submit(sessions, trace),
-        "latency": pool.submit(latency, trace),
-    }
+class _Work:
+    """The parts of an analysis, each of which may run beside the others."""
+
+    def __init__(self, trace: Trace, options: Options, calendar: Calendar) -> None:
+        self._trace, self._options, self._calendar = trace, options, calendar
+        self.leaves = leaves(trace, options.classes_max)
+        self._arrivals = Arrivals.of(trace.submitted_us, trace.resolution_us)
+        width = response_width(trace)
+        self._tallies = [tallies(trace, self.leaves.rows((leaf,)), width) for leaf in range(self.leaves.count)]
+        self._seconds = seconds_since(trace.submitted_us, self._arrivals.start) if self._arrivals.whole else None
+
+    def parts(self, pool: Executor) -> dict[str, Future[Any]]:
+        """Start the parts of all requests together."""
+        trace, arrivals = self._trace, self._arrivals
+        known = together(self._tallies)
+        none = Arrivals.of(trace.submitted_us[:0], trace.resolution_us)
+        return {
+            "bursts": pool.submit(bursts, arrivals if self._options.bursts else none),
+            "burstiness": pool.submit(burstiness, arrivals, window_s=self._options.window_s),
+            "file": pool.submit(file_facts, trace, self._calendar.words),
+            "rate": pool.submit(rates, arrivals, self._calendar),
+            "dispersion": pool.submit(_dispersion, arrivals),
+            "lengths": pool.submit(lengths, known),
+            "relation": pool.submit(relation, known, trace),
+            "sessions": pool.submit(sessions, trace),
+            "latency": pool.submit(latency, known),
+        }
+
+    def class_analysis(self, one: Class) -> ClassAnalysis:
+        """Return what is found of one class."""
+        trace, rows = self._trace, self.leaves.rows(one.leaves)
+        chosen = slice(None) if rows is None else rows
+        arrivals = self._chosen_arrivals(chosen)
+        known = together([self._tallies[leaf] for leaf in one.leaves])
+        failed = int(trace.failed[chosen].sum())
+        n = arrivals.n - int(np.count_nonzero(trace.outcome[chosen] == OutcomeCode.CANCELLED))
+        bounds = wilson_bounds(failed, n)
+        return ClassAnalysis(
+            name=one.name,
+            model=one.model,
+            log_type=one.log_type,
+            n=arrivals.n,
+            rate=rates(arrivals, self._calendar),
+            burstiness=burstiness(arrivals, window_s=self._options.window_s),
+            dispersion=_dispersion(arrivals),
+            lengths=lengths(known),
+            relation=relation(known, trace, rows),
+            latency=latency(known),
+            failed=failed,
+            failed_ratio=failed / n if n else None,
+            failed_lower=bounds[0] if bounds else None,
+            failed_upper=bounds[1] if bounds else None,
+        )
+
+    def _chosen_arrivals(self, chosen: NDArray[np.bool_] | slice) -> Arrivals:
+        if self._seconds is not None:
+            return Arrivals.of_seconds(self._seconds[chosen], self._arrivals.start)
+        return Arrivals.of(self._trace.submitted_us[chosen], self._trace.resolution_us)
 
 
 def _dispersion(arrivals: Arrivals) -> Dispersion:
     return Dispersion(scales=scales_of(arrivals))
-
-
-def _class(trace: Trace, one: Class, options: Options, calendar: Calendar) -> ClassAnalysis:
-    part = trace.take(one.rows)
-    arrivals = Arrivals.of(part.submitted_us, trace.resolution_us)
-    failed, n = int(part.failed.sum()), int((part.outcome != OutcomeCode.CANCELLED).sum())
-    bounds = wilson_bounds(failed, n)
-    return ClassAnalysis(
-        name=one.name,
-        model=one.model,
-        log_type=one.log_type,
-        n=len(part),
-        rate=rates(part.submitted_us, calendar),
-        burstiness=burstiness(arrivals, window_s=options.window_s),
-        dispersion=_dispersion(arrivals),
-        lengths=lengths(part),
-        relation=relation(part),
-        latency=latency(part),
-        failed=failed,
-        failed_ratio=failed / n if n else None,
-        failed_lower=bounds[0] if bounds else None,
-        failed_upper=bounds[1] if bounds else None,
-    )

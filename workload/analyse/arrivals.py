@@ -71,6 +71,28 @@ class Arrivals:
         """Gaps of no length."""
         return self.n - len(self.at)
 
+    @property
+    def first_s(self) -> float:
+        """When the first request came."""
+        return self.start * self.unit_us / SECOND_US
+
+    @property
+    def last_s(self) -> float:
+        """When the last one came."""
+        return (self.start + self.span) * self.unit_us / SECOND_US
+
+    @property
+    def span_s(self) -> float:
+        """Seconds from the first request to the last."""
+        return self.span * self.unit_us / SECOND_US
+
+    def between(self, edges_s: Int64s) -> Int64s:
+        """Return the requests from each of the whole seconds ``edges_s`` (ascending) to before the next."""
+        inside = np.clip(edges_s * (SECOND_US // self.unit_us) - self.start, -1, self.span + 1)
+        upto = np.concatenate([[0], np.cumsum(self.counts, dtype=np.int64)])
+        requests: Int64s = np.diff(upto[np.searchsorted(self.at, inside.astype(self.at.dtype))])
+        return requests
+
 
 def seconds_since(times_us: Int64s, start: int) -> NDArray[np.int32]:
     """Return whole seconds since second ``start`` of times in microseconds, piece by piece (a third of the time)."""

@@ -6,42 +6,40 @@ from streams.processors.outputs import Episode
 from streams.processors.scanz import ScanZ
 from streams.processors.settings import AnalysisSettings
 from workload.analyse.arrival_facts import Bursts
+from workload.analyse.arrivals import Arrivals
 from workload.analyse.quantiles import quantiles
-from workload.trace.columns import Int64s
 
 _SECOND_US = 1_000_000
 _DAY_S = 86_400
 
 
-def bursts(times_us: Int64s, settings: AnalysisSettings | None = None) -> Bursts:
+def bursts(arrivals: Arrivals, settings: AnalysisSettings | None = None) -> Bursts:
     """Return the facts of ``arrival_facts.Bursts``: episodes that end in the trace, and one that does not."""
     settings = settings or AnalysisSettings()
-    found = episodes(times_us, settings)
-    return told(found, times_us, settings)
+    found = episodes(arrivals, settings)
+    return told(found, arrivals, settings)
 
 
-def episodes(times_us: Int64s, settings: AnalysisSettings) -> list[Episode]:
+def episodes(arrivals: Arrivals, settings: AnalysisSettings) -> list[Episode]:
     """Return the bursts in order: each as it ended, the last as it began if it is not over."""
-    if not len(times_us):
+    if not arrivals.n:
         return []
     detector = ScanZ("", settings)
-    first, last = (int(time) // _SECOND_US for time in (times_us[0], times_us[-1]))
-    edges = np.arange(first, last + 2, dtype=np.int64) * _SECOND_US
-    counts = np.diff(np.searchsorted(times_us, edges)).tolist()
+    first, last = int(arrivals.first_s), int(arrivals.last_s)
+    counts = arrivals.between(np.arange(first, last + 2, dtype=np.int64)).tolist()
     heard = detector.feed(first, counts)
     ended = [episode for episode in heard if episode.state == "end"]
     return ended + [episode for episode in heard[-1:] if episode.state == "onset"]
 
 
-def told(found: list[Episode], times_us: Int64s, settings: AnalysisSettings) -> Bursts:
+def told(found: list[Episode], arrivals: Arrivals, settings: AnalysisSettings) -> Bursts:
     """Return the episodes as facts."""
-    span_s = float(times_us[-1] - times_us[0]) / _SECOND_US if len(times_us) else 0.0
-    last_us = int(times_us[-1]) if len(times_us) else 0
+    span_s, last_s = arrivals.span_s, arrivals.last_s
     duration = np.array([np.nan if e.end is None else (e.end - e.onset) / _SECOND_US for e in found])
     peak, baseline = np.array([e.peak_rate for e in found]), np.array([e.baseline_rate for e in found])
     with np.errstate(all="ignore"):
         factor = peak / baseline
-    lasted_s = sum(((last_us if e.end is None else e.end) - e.onset) / _SECOND_US for e in found)
+    lasted_s = sum((last_s if e.end is None else e.end / _SECOND_US) - e.onset / _SECOND_US for e in found)
     return Bursts(
         detector="scanz",
         threshold=settings.burst_threshold,
@@ -59,7 +57,7 @@ def told(found: list[Episode], times_us: Int64s, settings: AnalysisSettings) -> 
         },
         per_day=len(found) / span_s * _DAY_S if span_s else None,
         time_ratio=lasted_s / span_s if span_s else None,
-        arrivals_ratio=sum(e.arrivals for e in found) / len(times_us) if len(times_us) else None,
+        arrivals_ratio=sum(e.arrivals for e in found) / arrivals.n if arrivals.n else None,
         duration_s=quantiles(duration),
         factor=quantiles(factor),
     )

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from streams.stats.allan import allan_factor
 from streams.stats.dispersion import index_of_dispersion
 from workload.analyse.arrivals import Arrivals
+from workload.analyse.sums import dot
 
 SCALES_MS = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
 BINS_MIN = 30
+_CHUNK = 1 << 15
 MOMENTS = ("bins", "mean", "idc", "allan")
 
 
@@ -42,10 +44,8 @@ class SparseCounts:
         places, counts = self.bins[:upto], self.counts[:upto]
         if not upto or bins < 2:
             return None, None
-        total, real = int(counts.sum()), counts.astype(np.float64)  # sums of squares up to 2^53 are exact, and quick
-        squares = int(real @ real)
-        neighbours = real[1:] * real[:-1]
-        steps = 2 * squares - 2 * int(neighbours @ (np.diff(places) == 1))
+        total, squares, products = _sums(places, counts)
+        steps = 2 * squares - 2 * products
         # Every square is in two steps, but those of the first and of the last bin.
         steps -= int(counts[0]) ** 2 if places[0] == 0 else 0
         steps -= int(counts[-1]) ** 2 if places[-1] == bins - 1 else 0
@@ -54,6 +54,19 @@ class SparseCounts:
     def events(self, bins: int) -> int:
         """Return the requests in the first ``bins`` bins."""
         return int(self.counts[: int(np.searchsorted(self.bins, bins))].sum())
+
+
+def _sums(places: NDArray[Any], counts: NDArray[Any]) -> tuple[int, int, int]:
+    """Return the sum of counts, of their squares, and of the products of neighbouring bins' counts."""
+    total = squares = products = 0
+    for low in range(0, len(counts), _CHUNK):  # floats hold these sums exactly, and are quick
+        real = counts[low : low + _CHUNK + 1].astype(np.float64)
+        beside = np.diff(places[low : low + _CHUNK + 1]) == 1
+        products += int(dot(real[1:] * beside, real[:-1]))
+        real = real[:_CHUNK]
+        total += int(real.sum())
+        squares += int(dot(real, real))
+    return total, squares, products
 
 
 def scales_of(arrivals: Arrivals) -> dict[str, list[float | int | None]]:

@@ -81,7 +81,7 @@ def _over_time(times_us: Int64s, failed: NDArray[np.bool_], answered: NDArray[np
     if not len(times_us):
         return 60.0, {"start_s": [], **ratios(np.zeros(0, np.int64), np.zeros(0, np.int64))}
     step_s = nice_step_s(float(times_us[-1] - times_us[0]) / _SECOND_US, least_s=60)
-    step_us = int(step_s * _SECOND_US)
+    step_us = step_s * _SECOND_US
     edges = np.arange(int(times_us[0]) // step_us, int(times_us[-1]) // step_us + 1) * step_us
     places = np.searchsorted(times_us, edges)
     return step_s, {

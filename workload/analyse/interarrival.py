@@ -11,6 +11,7 @@ from streams.stats.misfit import misfit
 from workload.analyse.arrival_facts import ArrivalStats
 from workload.analyse.arrivals import SECOND_US, Arrivals
 from workload.analyse.counts import SparseCounts, whole_bins
+from workload.analyse.sums import dot
 from workload.trace.columns import Int64s
 
 SCALES_S = (1, 10, 60)
@@ -70,7 +71,7 @@ def squared_cv(arrivals: Arrivals) -> float | None:
         return None
     mean = arrivals.span / n
     off = arrivals.gaps - mean
-    ratio = (float(off @ off) + arrivals.zeros * mean**2) / n / mean**2
+    ratio = (dot(off, off) + arrivals.zeros * mean**2) / n / mean**2
     return n * ratio / (n - 1 - ratio) if ratio < n - 1 else None
 
 
@@ -95,7 +96,7 @@ def _histogram(gaps: NDArray[Any]) -> tuple[Int64s, Int64s]:
 
 def _binned(counts: SparseCounts, scale: int, bins: int) -> BinnedCounts:
     kept = counts.counts[counts.bins < bins].astype(np.float64)
-    return BinnedCounts(scale, bins, int(kept.sum()), int(kept @ kept))
+    return BinnedCounts(scale, bins, int(kept.sum()), int(dot(kept, kept)))
 
 
 def _fit_fine(arrivals: Arrivals, c2: float | None) -> GammaFit | None:
@@ -108,7 +109,7 @@ def _fit_fine(arrivals: Arrivals, c2: float | None) -> GammaFit | None:
         total, log_total = arrivals.span / SECOND_US, float(logs.sum())
         if zeros:
             method = YE_CHEN
-            shape = gamma.ye_chen(n, total, log_total, float(positive @ logs), zeros)
+            shape = gamma.ye_chen(n, total, log_total, dot(positive, logs), zeros)
         else:
             with np.errstate(all="ignore"):  # equal gaps have no shape
                 found = float(gamma.mle(n, total, log_total))

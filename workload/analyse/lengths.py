@@ -5,107 +5,105 @@ from numpy.typing import NDArray
 
 from workload.analyse.facts import Latency, Lengths, Relation
 from workload.analyse.plain import Columns
-from workload.analyse.quantiles import correlation
-from workload.analyse.tally import Tally
-from workload.trace.columns import UNKNOWN, Int64s, OutcomeCode, Trace
+from workload.analyse.sums import dot
+from workload.analyse.tallies import BIN_EDGES, Tallies, response_width, tallies, usable
+from workload.trace.columns import Trace
 
 Floats = NDArray[np.float64]
 
 _PER_BIN_MIN = 5
-_STEPS_PER_DOUBLING = 2
-_TOKENS_MAX = 1 << 24
-_SECOND_US = 1_000_000
+_TABLE_MAX = 1 << 22
+_CHUNK = 1 << 15
 
 
-def lengths(trace: Trace) -> Lengths:
+def lengths(known: Tallies) -> Lengths:
     """Return the lengths of requests that did not fail, and the request lengths of those that did."""
-    failed = trace.failed
     return Lengths(
-        request=_tokens(trace.request_tokens[~failed]).numbers(law=True, whole=True),
-        response=_tokens(trace.response_tokens[~failed]).numbers(law=True, whole=True),
-        failed_request=_tokens(trace.request_tokens[failed]).numbers(law=True, whole=True),
+        request=known.request.numbers(law=True, whole=True),
+        response=known.response.numbers(law=True, whole=True),
+        failed_request=known.failed_request.numbers(law=True, whole=True),
     )
 
 
-def _tokens(column: NDArray[np.int32]) -> Tally:
-    return Tally.of(column[column != UNKNOWN])
+def latency(known: Tallies) -> Latency:
+    """Return how long requests that did not fail took, where the trace tells."""
+    return Latency(
+        elapsed_s=known.elapsed_s.numbers(),
+        first_token_s=known.first_token_s.numbers(),
+        per_output_token_s=known.per_token_s.numbers(),
+    )
 
 
-def relation(trace: Trace) -> Relation:
-    """Return how response lengths depend on request lengths, of ``facts.Relation``."""
-    usable = (trace.outcome == OutcomeCode.OK) & (trace.request_tokens > 0) & (trace.response_tokens > 0)
-    request, response = trace.request_tokens[usable], trace.response_tokens[usable]
-    if not len(request):
+def lengths_of(trace: Trace) -> Lengths:
+    """Return the lengths of all requests of a trace."""
+    return lengths(tallies(trace, None, response_width(trace)))
+
+
+def relation(known: Tallies, trace: Trace, rows: NDArray[np.bool_] | None = None) -> Relation:
+    """Return how response lengths depend on request lengths; ``known`` are the tallies of the same ``rows``."""
+    n = known.joint.n
+    if not n:
         return Relation(n=0, bins={}, pearson=None, spearman=None)
-    return Relation(
-        n=len(request),
-        bins=_bins(request, response),
-        pearson=correlation(request, response),
-        spearman=correlation(_ranks(request), _ranks(response)),
-    )
+    chosen = usable(trace) if rows is None else rows & usable(trace)
+    pearson, spearman = correlations(trace.request_tokens[chosen], trace.response_tokens[chosen])
+    return Relation(n=n, bins=_bins(known), pearson=pearson, spearman=spearman)
 
 
-def _ranks(tokens: NDArray[np.int32]) -> NDArray[np.float64]:
-    if int(tokens.max()) > _TOKENS_MAX:
-        tokens = np.unique(tokens, return_inverse=True)[1].astype(np.int32)
-    count = np.bincount(tokens)
-    middle: Floats = np.cumsum(count) - (count + 1) / 2
-    return middle[tokens]
+def correlations(x: NDArray[np.int32], y: NDArray[np.int32]) -> tuple[float | None, float | None]:
+    """Return Pearson's and Spearman's correlation of whole numbers from 0 up; None as ``quantiles.correlation``.
+
+    Both in one pass: means and variances come from the tallies, only products are summed row by row.
+    """
+    n = len(x)
+    if n < 3:
+        return None, None
+    tables = []
+    for column in (x, y):
+        codes = column if int(column.max()) < _TABLE_MAX else None
+        values = np.arange(int(column.max()) + 1) if codes is not None else np.unique(column)
+        codes = codes if codes is not None else np.searchsorted(values, column).astype(np.int32)
+        count = np.bincount(codes, minlength=len(values))
+        ranks = np.cumsum(count) - (count + 1) / 2
+        centred = [table - float(table @ count) / n for table in (values.astype(np.float64), ranks)]
+        tables.append((codes, centred, [float((table * table) @ count) for table in centred]))
+    (a, of_a, squares_a), (b, of_b, squares_b) = tables
+    sums = np.zeros(2)
+    for low in range(0, n, _CHUNK):
+        i, j = a[low : low + _CHUNK], b[low : low + _CHUNK]
+        sums += [dot(of_a[k][i], of_b[k][j]) for k in (0, 1)]
+    found = []
+    for product, first, second in zip(sums.tolist(), squares_a, squares_b, strict=True):
+        scale = first**0.5 * second**0.5
+        found.append(max(-1.0, min(1.0, product / scale)) if scale else None)
+    return found[0], found[1]
 
 
-def _bins(request: NDArray[np.int32], response: NDArray[np.int32]) -> Columns:
-    top = float(np.log2(int(request.max()) + 1))
-    edges = np.unique(np.ceil(2 ** np.arange(0, top + 1, 1 / _STEPS_PER_DOUBLING)).astype(np.int64))
-    at = np.searchsorted(edges, np.arange(int(request.max()) + 1), "right").astype(np.int64) - 1  # one look-up a row
-    place = at[request]
-    n = np.bincount(place, minlength=len(edges))
-    asked = np.bincount(place, request, len(edges))
-    got = np.bincount(place, response, len(edges))
-    width = int(response.max()) + 1
-    keys = place * width + response
-    keys = np.sort(keys.astype(np.int32) if len(edges) * width < 2**31 else keys)  # int32 sorts several times faster
-    start = np.cumsum(n) - n
+def _bins(known: Tallies) -> Columns:
+    """Return the responses' quantiles and mean in each bin of request tokens that holds enough requests."""
+    keys, counts, width = known.joint.values.astype(np.int64), known.joint.counts, known.width
+    place, response = keys // width, keys % width
+    bins = len(BIN_EDGES)
+    n = np.bincount(place, counts, bins).astype(np.int64)
+    got = np.bincount(place, counts * response, bins)
+    upto, before = np.cumsum(counts), np.cumsum(n) - n
     kept = np.flatnonzero(n >= _PER_BIN_MIN)
-    size = np.maximum(n[kept], 1)
-    upper = np.append(edges[1:], edges[-1] * 2)
+    size = n[kept]
 
     def quantile(q: float) -> Floats:
-        place = (size - 1) * q
-        low = place.astype(np.int64)
-        high = np.minimum(low + 1, size - 1)
-        a, b = (keys[start[kept] + rank].astype(np.int64) - kept * width for rank in (low, high))
-        result: Floats = a + (place - low) * (b - a)
-        return result
+        rank = (size - 1) * q
+        low = rank.astype(np.int64)
+        at = (np.searchsorted(upto, before[kept] + r, "right") for r in (low, np.minimum(low + 1, size - 1)))
+        a, b = (response[i] for i in at)
+        return np.asarray(a + (rank - low) * (b - a), np.float64)
 
+    upper = np.append(BIN_EDGES[1:], BIN_EDGES[-1] * 2)
     return {
-        "from_tokens": edges[kept],
+        "from_tokens": BIN_EDGES[kept],
         "to_tokens": upper[kept],
-        "n": n[kept],
-        "request_mean": asked[kept] / size,
+        "n": size,
+        "request_mean": known.asked[kept] / size,
         "median": quantile(0.5),
         "mean": got[kept] / size,
         "q05": quantile(0.05),
         "q95": quantile(0.95),
     }
-
-
-def latency(trace: Trace) -> Latency:
-    """Return how long requests that did not fail took, where the trace tells."""
-    fine = ~trace.failed
-    elapsed, first = trace.elapsed_us[fine], trace.first_token_us[fine]
-    tokens = trace.response_tokens[fine]
-    both = (elapsed >= first) & (first != UNKNOWN) & (tokens > 1)
-    per_token = (elapsed[both] - first[both]) / (tokens[both] - 1) / _SECOND_US
-    return Latency(
-        elapsed_s=seconds(elapsed).numbers(),
-        first_token_s=seconds(first).numbers(),
-        per_output_token_s=Tally.of(per_token).numbers(),
-    )
-
-
-def seconds(column_us: Int64s) -> Tally:
-    """Return microseconds (UNKNOWN left out) as a tally of seconds."""
-    known = column_us[column_us != UNKNOWN]
-    if len(known) and not np.any(known % _SECOND_US):
-        return Tally.of(known // _SECOND_US)
-    return Tally.of(known, _SECOND_US)

@@ -1,17 +1,18 @@
 """Requests over time: series, time of day and week, periodicity. Pure; of sorted times."""
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workload.analyse.arrivals import Arrivals
 from workload.analyse.facts import RateFacts
 from workload.analyse.plain import Columns
 from workload.trace.columns import Int64s
 
 Floats = NDArray[np.float64]
 
-_SECOND_US = 1_000_000
 HOUR_S, DAY_S, WEEK_H = 3600, 86_400, 168
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
 _SERIES_MAX = 2000
@@ -46,42 +47,40 @@ class Calendar:
         return cls(zone_s, day_zero_weekday, f"{start}; assumed to be a {names[day_zero_weekday]}")
 
 
-def nice_step_s(span_s: float, *, least_s: float = 1, bins: int = _SERIES_MAX) -> float:
+def nice_step_s(span_s: float, *, least_s: int = 1, bins: int = _SERIES_MAX) -> int:
     """Return a round step that cuts ``span_s`` into at most ``bins`` bins.
 
     >>> nice_step_s(3600), nice_step_s(9_500_000), nice_step_s(0.0, least_s=60)
-    (2.0, 7200.0, 60.0)
+    (2, 7200, 60)
     """
     wanted = max(span_s / (bins - 1), least_s)
-    return float(next((step for step in _STEPS_S if step >= wanted), DAY_S * np.ceil(wanted / DAY_S)))
+    return next((step for step in _STEPS_S if step >= wanted), DAY_S * ceil(wanted / DAY_S))
 
 
-def counts(times_us: Int64s, step_s: float, shift_s: int = 0) -> tuple[int, Int64s]:
+def counts(arrivals: Arrivals, step_s: int, shift_s: int = 0) -> tuple[int, Int64s]:
     """Return the number of the first bin (of ``step_s`` from second 0) and the requests in it and those after."""
-    step_us, shift_us = int(step_s * _SECOND_US), shift_s * _SECOND_US
-    first, last = ((int(time) + shift_us) // step_us for time in (times_us[0], times_us[-1]))
-    edges = np.arange(first, last + 2) * step_us - shift_us
-    return first, np.diff(np.searchsorted(times_us, edges))
+    first, last = (int(time + shift_s) // step_s for time in (arrivals.first_s // 1, arrivals.last_s // 1))
+    return first, arrivals.between(np.arange(first, last + 2) * step_s - shift_s)
 
 
-def rates(times_us: Int64s, calendar: Calendar) -> RateFacts:
+def rates(arrivals: Arrivals, calendar: Calendar) -> RateFacts:
     """Return the facts of ``facts.RateFacts``."""
-    span_s = float(times_us[-1] - times_us[0]) / _SECOND_US if len(times_us) else 0.0
+    span_s = arrivals.span_s
     step_s = nice_step_s(span_s)
-    if not len(times_us) or not span_s:
-        return _unknown(len(times_us), step_s)
-    first, series = counts(times_us, step_s)
-    hour, hourly = counts(times_us, HOUR_S, calendar.shift_s)
-    covered = _covered(times_us, hour, len(hourly), calendar.shift_s)
+    if not span_s:
+        return _unknown(arrivals.n, step_s)
+    first, series = counts(arrivals, step_s)
+    hour, hourly = counts(arrivals, HOUR_S, calendar.shift_s)
+    covered = _covered(arrivals, hour, len(hourly), calendar.shift_s)
     by_hour = _means((hour + np.arange(len(hourly))) % 24, hourly, covered, 24)
     lags, correlations = autocorrelation(hourly[covered >= HOUR_S])
     known = np.array([np.nan if rate is None else rate for rate in by_hour])
     mean, peak, trough = (float(f(known)) for f in (np.nanmean, np.nanmax, np.nanmin))
     weekday, week = _week(hour, hourly, covered, calendar)
     return RateFacts(
-        n=len(times_us),
-        mean_per_s=len(times_us) / span_s,
-        peak_minute_per_s=int(counts(times_us, 60)[1].max()) / 60 if span_s >= 60 else None,
+        n=arrivals.n,
+        mean_per_s=arrivals.n / span_s,
+        peak_minute_per_s=int(counts(arrivals, 60)[1].max()) / 60 if span_s >= 60 else None,
         peak_hour_per_s=int(hourly.max()) / HOUR_S if span_s >= HOUR_S else None,
         series_step_s=step_s,
         series={"start_s": (first + np.arange(len(series))) * step_s, "per_s": series / step_s},
@@ -99,7 +98,7 @@ def rates(times_us: Int64s, calendar: Calendar) -> RateFacts:
     )
 
 
-def _unknown(n: int, step_s: float) -> RateFacts:
+def _unknown(n: int, step_s: int) -> RateFacts:
     none: list[float | None] = [None] * 24
     empty: Columns = {"start_s": [], "per_s": []}
     return RateFacts(
@@ -123,10 +122,10 @@ def _unknown(n: int, step_s: float) -> RateFacts:
     )
 
 
-def _covered(times_us: Int64s, hour: int, hours: int, shift_s: int) -> Floats:
+def _covered(arrivals: Arrivals, hour: int, hours: int, shift_s: int) -> Floats:
     """Return the seconds of each hour that lie within the trace."""
     starts = (hour + np.arange(hours)) * HOUR_S - shift_s
-    first, last = times_us[0] / _SECOND_US, times_us[-1] / _SECOND_US
+    first, last = arrivals.first_s, arrivals.last_s
     covered: Floats = np.clip(np.minimum(starts + HOUR_S, last) - np.maximum(starts, first), 0, HOUR_S)
     return covered
 

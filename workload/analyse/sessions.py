@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workload.analyse.facts import Sessions
-from workload.analyse.lengths import seconds
 from workload.analyse.quantiles import quantiles
+from workload.analyse.tallies import seconds
 from workload.analyse.tally import Tally
 from workload.trace.columns import UNKNOWN, Trace
 
@@ -14,7 +14,8 @@ _PMF_TURNS = 20
 
 def sessions(trace: Trace) -> Sessions:
     """Return the facts of ``facts.Sessions`` of a trace in order of time."""
-    rows = np.flatnonzero(trace.session.codes != UNKNOWN)
+    named = trace.session.codes != UNKNOWN if trace.session.names else np.zeros(len(trace), np.bool_)
+    rows = np.flatnonzero(named)
     rows = rows[np.argsort(trace.session.codes[rows], kind="stable")]
     code = trace.session.codes[rows]
     begins = np.concatenate([[True], code[1:] != code[:-1]])[: len(rows)]

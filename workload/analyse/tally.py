@@ -1,6 +1,6 @@
 """A column of numbers as its distinct values and how often each occurs: what a million rows say, in a few thousand."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -109,6 +109,13 @@ class Tally:
         off = np.maximum(upto / n - model, model - (upto - self.counts) / n)
         value = -n * (np.log(sigma) + 0.5 * np.log(2 * np.pi) + 0.5) - n * mu
         return LogNormal(mu=mu, sigma=sigma, ks=float(off.max()), log_likelihood=float(value))
+
+
+def merged(parts: Sequence[Tally]) -> Tally:
+    """Return the tally of all parts' values together; there is one at least."""
+    values, place = np.unique(np.concatenate([part.values for part in parts]), return_inverse=True)
+    counts = np.bincount(place, np.concatenate([part.counts for part in parts]), len(values))
+    return Tally(values, counts.astype(np.int64))
 
 
 def two_sample_ks(a: Tally, b: Tally) -> float | None:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workload.analyse.facts import Zipf
+from workload.analyse.sums import dot
 
 Ints = NDArray[np.int64]
 
@@ -26,8 +27,8 @@ def zipf(values: Ints, counts: Ints) -> Zipf | None:
     for _ in range(_STEPS):
         weights = np.exp(-theta * logs)
         weights /= weights.sum()
-        mean = float(weights @ logs)
-        bend = float(weights @ (logs * logs)) - mean**2
+        mean = dot(weights, logs)
+        bend = dot(weights, logs * logs) - mean**2
         move = (mean - mean_log) / max(bend, 1e-12)
         theta += max(-1.0, min(1.0, move))
         if abs(move) < 1e-9 or abs(theta) > 200:

@@ -38,8 +38,8 @@ class Labels:
 
     @classmethod
     def absent(cls, n: int) -> Self:
-        """Return a column of ``n`` rows without values."""
-        return cls(np.full(n, UNKNOWN, np.int32), ())
+        """Return a column of ``n`` rows without values (read-only: it takes no memory)."""
+        return cls(np.broadcast_to(np.int32(UNKNOWN), n), ())
 
     @classmethod
     def of(cls, values: Sequence[str | None]) -> Self:
@@ -92,7 +92,7 @@ class Trace:
 
     @classmethod
     def build(cls, submitted_us: Int64s, **columns: Any) -> Self:  # noqa: ANN401 - the fields' own types
-        """Return a trace from the columns that are known; the others hold UNKNOWN.
+        """Return a trace from the columns that are known; the others hold UNKNOWN (read-only, without memory).
 
         Without ``outcome``, zero response tokens mean a failure, as in BurstGPT. Without ``resolution_us``, it is
         found from the times.
@@ -100,10 +100,10 @@ class Trace:
         n = len(submitted_us)
         response = columns.get("response_tokens")
         known: dict[str, Any] = {
-            "elapsed_us": np.full(n, UNKNOWN, np.int64),
-            "first_token_us": np.full(n, UNKNOWN, np.int64),
-            "request_tokens": np.full(n, UNKNOWN, np.int32),
-            "response_tokens": np.full(n, UNKNOWN, np.int32),
+            "elapsed_us": np.broadcast_to(np.int64(UNKNOWN), n),
+            "first_token_us": np.broadcast_to(np.int64(UNKNOWN), n),
+            "request_tokens": np.broadcast_to(np.int32(UNKNOWN), n),
+            "response_tokens": np.broadcast_to(np.int32(UNKNOWN), n),
             "outcome": np.zeros(n, np.int8) if response is None else (response == 0).astype(np.int8),
             **{name: Labels.absent(n) for name in LABELS},
             "resolution_us": resolution_of(submitted_us),

@@ -57,7 +57,6 @@ def _burstgpt(frame: pl.DataFrame) -> Trace:
     return Trace.build(
         _microseconds(frame, "Timestamp", nulls=False),
         elapsed_us=_microseconds(frame, "Elapsed time", nulls=True) if "Elapsed time" in frame.columns else unknown,
-        first_token_us=unknown,
         request_tokens=_counts(frame, "Request tokens"),
         response_tokens=response,
         outcome=(response == 0).astype(np.int8),
