@@ -150,41 +150,68 @@ def seconds_checks(made: Measured, before: Measured | None = None) -> Iterator[C
 def length_checks(source: Trace, made: Trace) -> Iterator[Check]:
     """Yield quantiles and KS distance of request and response tokens (of requests that were served)."""
     for name in ("request_tokens", "response_tokens"):
-        before, after = (_known(trace, name) for trace in (source, made))
-        if not (len(before) and len(after)):
+        before, after = (Sample.of(trace, name) for trace in (source, made))
+        if not (len(before.values) and len(after.values)):
             continue
         for q in QUANTILES:
             yield _quantile_check(f"{name} p{100 * q:g}", before, after, q)
-        yield distance_check(f"KS of {name}", before, after)
+        sizes = len(np.unique(before.units)), len(np.unique(after.units))
+        yield distance_check(f"KS of {name}", before.values, after.values, independent=sizes)
 
 
-def _known(trace: Trace, name: str) -> Ints:
-    values: Ints = getattr(trace, name)[~trace.failed]
-    return values[values >= 0]
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Lengths and whose they are: turns of one session are alike, so they count as one where chance is judged."""
+
+    values: Ints
+    units: Ints
+
+    @classmethod
+    def of(cls, trace: Trace, name: str) -> "Sample":
+        """Return the known lengths of the requests that were served."""
+        column: Ints = getattr(trace, name)
+        kept = ~trace.failed & (column >= 0)
+        session = trace.session.codes.astype(np.int64)
+        units = np.where(session >= 0, session, len(trace.session.names) + np.arange(len(trace)))
+        return cls(column[kept], units[kept])
+
+    def independent(self, q: float) -> float:
+        """Return how many independent values the quantile ``q`` rests on: Kish's number of the sessions above it."""
+        _, turns = np.unique(self.units[self.values >= np.quantile(self.values, q)], return_counts=True)
+        kish = float(turns.sum()) ** 2 / float(turns @ turns)
+        return max(min(kish / (1 - q), len(self.values)), 1.0)
 
 
-def _quantile_check(name: str, before: Ints, after: Ints, q: float) -> Check:
-    """Return the check of a quantile: near, or what the number of requests leaves to chance (binomial)."""
-    target, realised = float(np.quantile(before, q)), float(np.quantile(after, q))
-    half = 2 * float(np.sqrt(q * (1 - q) * (1 / len(after) + 1 / len(before))))
-    lower, upper = np.quantile(after, [max(q - half, 0), min(q + half, 1)])
+def _quantile_check(name: str, before: Sample, after: Sample, q: float) -> Check:
+    """Return the check of a quantile: near, or within three standard errors (of the order statistic, binomial)."""
+    target, realised = float(np.quantile(before.values, q)), float(np.quantile(after.values, q))
+    error = float(np.sqrt(q * (1 - q) * (1 / after.independent(q) + 1 / before.independent(q))))
+    two, three = (
+        [float(v) for v in np.quantile(after.values, [max(q - k * error, 0), min(q + k * error, 1)])] for k in (2, 3)
+    )
     near = abs(realised - target) <= TOLERANCE * target
     return Check(
         name=name,
         target=target,
         realised=realised,
         tolerance=TOLERANCE,
-        ok=bool(near or lower <= target <= upper),
-        lower=float(lower),
-        upper=float(upper),
+        ok=bool(near or three[0] <= target <= three[1]),
+        lower=two[0],
+        upper=two[1],
     )
 
 
-def distance_check(name: str, before: NDArray[Any], after: NDArray[Any]) -> Check:
-    """Return the check that two samples' distribution functions are nowhere farther apart than 0.05, or chance."""
+def distance_check(
+    name: str, before: NDArray[Any], after: NDArray[Any], *, independent: tuple[int, int] | None = None
+) -> Check:
+    """Return the check that two samples' distribution functions are nowhere farther apart than 0.05, or chance.
+
+    ``independent``: how many independent values there are in either sample; None: all.
+    """
     if not (len(before) and len(after)):
         return Check(name=name, target=0.0, realised=None)
-    tolerance = max(_KS_TOLERANCE, _KS_99 * float(np.sqrt(1 / len(before) + 1 / len(after))))
+    n, m = independent or (len(before), len(after))
+    tolerance = max(_KS_TOLERANCE, _KS_99 * float(np.sqrt(1 / n + 1 / m)))
     distance = ks_distance(before, after)
     return Check(name=name, target=0.0, realised=distance, tolerance=tolerance, ok=distance <= tolerance)
 
