@@ -43,6 +43,11 @@ class Tally:
         """How many values there are."""
         return int(self.counts.sum())
 
+    @property
+    def mean(self) -> float | None:
+        """The mean; None without values."""
+        return float(self.values @ self.counts) / self.n if len(self.values) else None
+
     def positive(self) -> Self:
         """Return the values above zero."""
         start = int(np.searchsorted(self.values, 0, "right"))
