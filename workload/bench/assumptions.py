@@ -37,7 +37,7 @@ def of_simulation() -> list[str]:
     ]
 
 
-def of_server(runs: list[Run], *, told_metrics: bool) -> list[str]:
+def of_server(runs: list[Run], *, told_metrics: bool, searched: bool) -> list[str]:
     """Return what holds of a real server, and what it did not tell."""
     said = ["The client and the server share what is between them; first tokens include the network."]
     if not told_metrics:
@@ -50,6 +50,8 @@ def of_server(runs: list[Run], *, told_metrics: bool) -> list[str]:
             "(workload/bench/kv_demand.py): real batches are slower, so more may be needed; queueing is allowed within "
             "the objective, so less may do."
         )
+    if not searched:
+        said.append("The highest rate that holds was not searched (--find-rate does, a few runs for each CV).")
     late = max((run["late_p99_s"] or 0.0 for run in runs), default=0.0)
     if late > 0.05:
         said.append(f"Requests left up to {duration(late)} late (p99 of a run): this client was too slow for the load.")

@@ -10,8 +10,7 @@ from workload.bench.output import Outputs
 from workload.bench.plan import Plan
 from workload.bench.result import Objective
 from workload.bench.source import Source, builtin_source, model_source, trace_source
-from workload.model.file import BadModel, load_model
-from workload.model.model import Model
+from workload.generate.models import find_model
 from workload.scale.sweep import CV_MAX, CV_MIN
 
 REPEATS_SIMULATED = 5
@@ -50,7 +49,7 @@ def _plan(args: argparse.Namespace) -> Plan:
         )
     source: Source = builtin_source()
     if args.model:
-        source = model_source(_model(args.model))
+        source = model_source(find_model(args.model))
     elif args.trace:
         source = trace_source(Path(args.trace))
     return Plan(
@@ -69,12 +68,3 @@ def _plan(args: argparse.Namespace) -> Plan:
         seed=args.seed,
         order=args.order,
     )
-
-
-def _model(path: str) -> Model:
-    try:
-        return load_model(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise OperatorError(f"cannot read the model {path}: {error}") from None
-    except BadModel as error:
-        raise OperatorError(f"{path}: {error}") from None

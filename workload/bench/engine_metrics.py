@@ -104,16 +104,21 @@ def _samples(text: str) -> Iterator[tuple[str, str, float]]:
 
 
 def _size(infos: list[Mapping[str, str]]) -> dict[str, float]:
-    """Return the caches' size, all engine cores together, where every core tells it."""
+    """Return the caches' size, all engine cores together, where every core tells it.
+
+    Tokens as newer vLLM tells them, else blocks times block size (which hybrid caches do not amount to).
+    """
     blocks = [_whole(info.get("num_gpu_blocks")) for info in infos]
-    tokens = [_whole(info.get("block_size")) for info in infos]
-    if not infos or None in blocks or None in tokens:
-        return {}
-    return {
-        "kv_blocks": sum(b for b in blocks if b),
-        "block_tokens": tokens[0] or 0.0,
-        "kv_tokens": sum((b or 0.0) * (t or 0.0) for b, t in zip(blocks, tokens, strict=True)),
-    }
+    widths = [_whole(info.get("block_size")) for info in infos]
+    told = [_whole(info.get("kv_cache_size_tokens")) for info in infos]
+    found: dict[str, float] = {}
+    if infos and None not in blocks and None not in widths:
+        found["kv_blocks"] = sum(b or 0.0 for b in blocks)
+        found["block_tokens"] = widths[0] or 0.0
+        found["kv_tokens"] = sum((b or 0.0) * (w or 0.0) for b, w in zip(blocks, widths, strict=True))
+    if infos and None not in told:
+        found["kv_tokens"] = sum(t or 0.0 for t in told)
+    return found
 
 
 def _whole(text: str | None) -> float | None:

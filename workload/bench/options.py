@@ -6,6 +6,7 @@ from collections.abc import Callable
 from workload.arguments import above_zero, whole
 from workload.bench.plan import ASCENDING, CVS, RANDOM
 from workload.engine.options import add_engine_options
+from workload.generate.models import built_in_models
 
 DESCRIPTION = """\
 What does burstiness do to a server? Sends the same requests at the same mean rate again and again, each time with
@@ -41,6 +42,11 @@ def share(text: str) -> float:
     return value
 
 
+def ratio(text: str) -> float:
+    """Return a share from 0 to 1."""
+    return 0.0 if float(text) == 0 else share(text)
+
+
 def maybe(kind: Callable[[str], float]) -> Callable[[str], float | None]:
     """Return a type that takes ``none`` besides what ``kind`` takes."""
 
@@ -71,8 +77,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_load(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("load").add_argument
-    add("--model", metavar="FILE|NAME", help="take lengths from this workload model (default: the built-in workload)")
-    add("--trace", metavar="FILE", help="take lengths from this trace, in any format that `trace convert` reads")
+    models = ", ".join(built_in_models())
+    add("--model", metavar="FILE|NAME", help=f"take lengths from this workload model; by name: {models}")
+    add(
+        "--trace",
+        metavar="FILE",
+        help="take lengths from this trace, in any known format (default: the built-in workload)",
+    )
     add("--cv", type=numbers, default=CVS, metavar="A,B,..", help="burstiness of each run (default: 0.5,1,2,4,8)")
     add("--rate", type=numbers, default=(4.0,), metavar="A,B,..", help="requests/s, one sweep each (default: 4)")
     add("--duration-s", type=above_zero, default=120.0, help="of one run (default: %(default)s)")
@@ -95,7 +106,7 @@ def _add_objective(parser: argparse.ArgumentParser) -> None:
     add("--slo-tpot-s", type=bound, default=0.2, metavar="S", help="per further token (default: %(default)s)")
     add("--slo-latency-s", type=bound, metavar="S", help="whole answer within (default: none)")
     add("--slo-share", type=share, default=0.99, metavar="X", help="of all requests (default: %(default)s)")
-    add("--failed-max", type=share, default=0.01, metavar="X", help="failed at most (default: %(default)s)")
+    add("--failed-max", type=ratio, default=0.01, metavar="X", help="failed at most (default: %(default)s)")
 
 
 def _add_server(parser: argparse.ArgumentParser) -> None:

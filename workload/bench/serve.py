@@ -63,7 +63,7 @@ def serve(args: argparse.Namespace, plan: Plan) -> Result:
         memory=list(estimated_memory(plan, bench.runs, metrics)),
         complete=not bench.stop.is_set(),
     )
-    assumptions = of_server(bench.runs, told_metrics=metrics is not None)
+    assumptions = of_server(bench.runs, told_metrics=metrics is not None, searched=bool(bench.headrooms))
     return assemble(plan, found, server, assumptions=assumptions, elapsed_s=time.perf_counter() - began_s)
 
 

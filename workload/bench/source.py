@@ -5,6 +5,7 @@ The times are made: equal rate, any burstiness. Every run of a rate sends the sa
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ class Source:
         return sweep(self.trace, rng, cvs=(cv,), rate_per_s=rate_per_s, duration_s=longest_s)[0][1]
 
 
+@cache
 def builtin_source() -> Source:
     """Return the built-in workload's lengths (BurstGPT's published ones, see ``workload/builtin.py``)."""
     rows = builtin.generate(np.random.default_rng(1), duration_s=_DRAWN_S).rows

@@ -1,6 +1,7 @@
 """`burstwatch workload bench` as a command: text, JSON, pages, mistakes, an early end."""
 
 import json
+import sys
 
 import pytest
 
@@ -39,12 +40,9 @@ def test_json_says_everything_the_reports_are_made_of(capsys):
 
 
 def test_the_same_seed_gives_the_same_figures_and_another_one_others(capsys):
-    def figures(*options):
-        result = bench(capsys, *options)[1]
-        return result["runs"], result["verdict"]
-
-    assert figures() == figures()
-    assert figures("--seed", "2")[0] != figures()[0]
+    first, again, other = (bench(capsys, "--cv", "8", "--seed", seed)[1] for seed in ("1", "1", "2"))
+    assert (first["runs"], first["verdict"]) == (again["runs"], again["verdict"])
+    assert first["runs"] != other["runs"]
 
 
 def test_text_and_files_are_written(capsys, tmp_path):
@@ -59,9 +57,19 @@ def test_text_and_files_are_written(capsys, tmp_path):
     assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["bench.html", "bench.json"]
 
 
+def test_a_simulation_needs_neither_polars_nor_matplotlib(capsys, monkeypatch, tmp_path):
+    for name in ("polars", "matplotlib"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert bench(capsys, "--cv", "1", "--out", str(tmp_path))[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
+    with pytest.raises(OperatorError, match="--html needs matplotlib"):
+        main([*QUICK, "--html", str(tmp_path / "report.html")])
+
+
 def test_a_missed_objective_can_fail_a_build(capsys):
-    assert bench(capsys, "--fail-if-missed", "--slo-ttft-s", "0.01")[0] == 1
-    assert bench(capsys, "--fail-if-missed", "--slo-ttft-s", "none", "--slo-tpot-s", "none", "--cv", "0.5")[0] == 0
+    calm = ["--fail-if-missed", "--cv", "0.5"]
+    assert bench(capsys, *calm, "--slo-ttft-s", "0.01")[0] == 1
+    assert bench(capsys, *calm, "--slo-ttft-s", "none", "--slo-tpot-s", "none")[0] == 0
 
 
 def test_an_interrupt_reports_what_was_measured(capsys, monkeypatch):
@@ -83,10 +91,12 @@ def test_lengths_come_from_a_trace_or_a_model(capsys, tmp_path):
         "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
         "1,ChatGPT,100,20,120,API log\n2,ChatGPT,300,40,340,API log\n3,ChatGPT,70,0,70,API log\n"
     )
-    workload = bench(capsys, "--trace", str(path))[1]["workload"]
-    assert ("trace.csv", 200.0, 30.0) == (
-        workload["name"], workload["request_tokens_mean"], workload["response_tokens_mean"],
-    )  # fmt: skip
+    told = [
+        bench(capsys, "--cv", "1", *of)[1]["workload"] for of in (["--trace", str(path)], ["--model", "burstgpt-api"])
+    ]
+    assert ["trace.csv", "burstgpt-api"] == [workload["name"] for workload in told]
+    assert (200.0, 30.0) == (told[0]["request_tokens_mean"], told[0]["response_tokens_mean"])
+    assert 300 < told[1]["request_tokens_mean"] < 700
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,19 @@ def test_samples_of_real_engines_are_read(name, engine):
     assert read_engine(capture_of(name).read_text()).engine == engine
 
 
+@pytest.mark.parametrize(
+    ("labels", "size"),
+    [
+        ('block_size="16",num_gpu_blocks="100"', (100, 16, 1600)),
+        ('block_size="16",num_gpu_blocks="100",kv_cache_size_tokens="900"', (100, 16, 900)),
+        ('block_size="16",num_gpu_blocks="None"', (None, None, None)),
+    ],
+)
+def test_the_size_of_the_cache_is_read_from_labels(labels, size):
+    found = read_engine(f'vllm:cache_config_info{{engine="0",{labels}}} 1.0\nvllm:num_requests_running 0')
+    assert size == (found.kv_blocks, found.block_tokens, found.kv_tokens)
+
+
 def test_looks_outside_a_run_are_not_of_it():
     looks = Looks()
     for at_s, page in enumerate(("vllm:kv_cache_usage_perc 0.1", "vllm:kv_cache_usage_perc 0.2", "tgi_queue_size 3")):

@@ -76,7 +76,7 @@ def test_where_compute_binds_no_memory_is_said_to_help():
 
 def test_the_estimate_for_real_servers_is_near_what_a_search_finds():
     """Where memory binds: an engine whose speed does not depend on its batch, as the calculation assumes."""
-    plan = Plan(source=SOURCE, slo=SLO, cvs=(1.0, 4.0), repeats=3)
+    plan = Plan(source=SOURCE, slo=SLO, cvs=(1.0, 4.0), repeats=2)
     steady = Pace(decode_s_per_sequence=0.0, prefill_tokens_per_s=1e6)
     bench = Simulation(plan=plan, limits=Limits(kv_blocks=800, max_waiting=10_000), pace=steady)
     calm = bench.at(4.0, 1.0, Limits(kv_blocks=10**6))
