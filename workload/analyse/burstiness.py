@@ -84,9 +84,15 @@ def _by_counts(arrivals: Arrivals, windows: GapWindows, window_s: int) -> Floats
         if window_s % scale or bins < _BINS_MIN:
             continue
         scaled = finest.coarser(scale)
-        squares = np.bincount(number[scaled.bins // bins], scaled.counts.astype(np.float64) ** 2, len(shape))
-        index = (bins * squares - windows.n.astype(np.float64) ** 2) / ((bins - 1) * windows.n)
-        found = _shape_of_dispersion(index, rate * scale)
+        low, high = -(-(arrivals.start - base * window_s) // scale), (int(finest.bins[-1]) + 1) // scale
+        inside = (scaled.bins >= low) & (scaled.bins < high)  # bins that lie within the trace as a whole
+        at, counts = number[scaled.bins[inside] // bins], scaled.counts[inside].astype(np.float64)
+        total, squares = np.bincount(at, counts, len(shape)), np.bincount(at, counts * counts, len(shape))
+        edge = (windows.index - base) * bins
+        covered = np.clip(edge + bins, low, high) - np.clip(edge, low, high)
+        with np.errstate(all="ignore"):
+            index = (covered * squares - total**2) / ((covered - 1) * total)
+        found = np.where(covered >= _BINS_MIN, _shape_of_dispersion(index, rate * scale), np.nan)
         shape = np.where(np.isnan(shape), found, shape)
     return shape
 

@@ -67,7 +67,7 @@ def squared_cv(arrivals: Arrivals) -> float | None:
     The variance is taken around the mean, so floats lose nothing that matters.
     """
     n = arrivals.n - 1
-    if n < 2 or not arrivals.span:
+    if n < 2 or len(arrivals.at) < 2 or (arrivals.zeros and len(arrivals.at) == 2):  # all time in one gap
         return None
     mean = arrivals.span / n
     off = arrivals.gaps - mean

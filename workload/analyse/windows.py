@@ -50,7 +50,7 @@ class GapWindows:
         n = self.gaps.astype(np.float64)
         with np.errstate(all="ignore"):
             ratio = n * self.squares / self.total**2 - 1
-            known = (n > 1) & (self.total > 0) & (ratio < n - 1)
+            known = (n > 1) & (self.total > 0) & (ratio < n - 1) & (self.zeros < n - 1)
             result: Floats = np.where(known, n * np.maximum(ratio, 0) / (n - 1 - ratio), np.nan)
         return result
 
