@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workload.report.analysis_parts import Clock, Facts, classes_of, rows_of
+from workload.report.differences import distance_rows, number_rows, summary
 from workload.report.findings import findings
 from workload.report.numbers import duration, moment, number, percent, span
 from workload.report.published import BURSTGPT_3, BURSTINESS, FAILURES, LENGTHS, RATE, RELATION, SESSIONS, Figure
@@ -37,6 +38,17 @@ def analysis_text(facts: Facts, *, name: str, by_class: bool = False) -> Rendera
         _beside(facts),
     ]
     return Group(*lines, *(part for found in tables if found is not None for part in (found, Text())))
+
+
+def comparison_text(comparison: Facts, name: str, other: str) -> RenderableType:
+    """Return the comparison (``Comparison.as_dict()``) of the traces called ``name`` and ``other`` for a terminal."""
+    whole = comparison["all"]
+    tables = [
+        _table(f"{other} beside {name}", ["", name, other, "second over first"], number_rows(whole)),
+        _table("Distances", ["", "n", "n", "mean", "mean", "KS", "that is", "p"], distance_rows(whole)),
+    ]
+    notes = [Text(note, style="dim") for note in comparison["notes"]]
+    return Group(Text(summary(whole, name, other)), Text(), *(part for part in tables if part is not None), *notes)
 
 
 def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> Table | None:

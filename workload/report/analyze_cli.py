@@ -16,8 +16,9 @@ from rich.progress import Progress
 from collector.schema.errors import OperatorError
 from streams.help_format import DefaultsAndExamples
 from workload.analyse.analysis import Options, analyse
+from workload.analyse.compare import compare
 from workload.arguments import whole
-from workload.formats.registry import detect
+from workload.formats.registry import FORMATS, detect
 from workload.report.dating import dated, moment_of, told_origin
 from workload.report.whole_files import write_whole
 from workload.trace.columns import Trace
@@ -82,9 +83,7 @@ class _Found:
 def main(argv: list[str]) -> int:
     """Analyse once. Returns 0; raises ``OperatorError`` for what the operator must mend."""
     args = build_parser().parse_args(argv)
-    _refuse_overwriting(args)
-    if args.html is not None:
-        _require_plots()
+    _require_possible(args)
     with _stages(args.file) as stage:
         found = _found(args, stage)
     if args.json is not None:
@@ -134,8 +133,6 @@ def _found(args: argparse.Namespace, stage: _Stage) -> _Found:
     facts = analyse(trace, options, stage.done).as_dict()
     if args.compare is None:
         return _Found(facts, None)
-    from workload.analyse.compare import compare  # noqa: PLC0415
-
     other = _trace(args, args.compare, stage)
     stage.now("comparing")
     return _Found(facts, compare(trace, other, options).as_dict())
@@ -158,11 +155,13 @@ def _page(args: argparse.Namespace, found: _Found) -> str:
 
 
 def _print(args: argparse.Namespace, found: _Found) -> None:
-    from workload.report.analysis_text import analysis_text  # noqa: PLC0415 - not needed for --json
+    from workload.report.analysis_text import analysis_text, comparison_text  # noqa: PLC0415 - not needed for --json
 
     console = Console(highlight=False)
     wide = console if console.is_terminal else Console(width=140, highlight=False)
     wide.print(analysis_text(found.facts, name=args.file.name, by_class=args.by_class))
+    if found.comparison is not None:
+        wide.print(comparison_text(found.comparison, args.file.name, args.compare.name))
 
 
 def _moment(text: str) -> datetime:
@@ -172,15 +171,23 @@ def _moment(text: str) -> datetime:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2023-11-01 or 2026-11-01T08:00Z") from None
 
 
-def _refuse_overwriting(args: argparse.Namespace) -> None:
+def _require_possible(args: argparse.Namespace) -> None:
+    """Find out before the work, not after it, what cannot be done."""
+    if args.format is not None and args.format not in FORMATS:
+        raise OperatorError(f"no format {args.format!r}: --format takes {', '.join(FORMATS)}")
     inputs = {path.resolve() for path in (args.file, args.compare) if path is not None}
     for option, out in (("--json", args.json), ("--html", args.html)):
-        if out is not None and str(out) != "-" and Path(out).resolve() in inputs:
+        if out is None or str(out) == "-":
+            continue
+        if Path(out).resolve() in inputs:
             raise OperatorError(f"{option} {out} would overwrite the trace: name another file")
+        if not Path(out).absolute().parent.is_dir():
+            raise OperatorError(f"{option} {out}: there is no folder {Path(out).parent}")
+    if args.html is not None:
+        _require_plots()
 
 
 def _require_plots() -> None:
-    """Find out before minutes of work, not after."""
     try:
         import workload.report.plots  # noqa: F401, PLC0415 - matplotlib is an extra
     except ImportError as error:

@@ -26,19 +26,22 @@ def number(value: object, digits: int = 3) -> str:
         return f"{int(value):,}"
     if not _PLAIN[0] <= abs(value) < _PLAIN[1]:
         return f"{value:.{digits - 1}g}"
-    return f"{value:,.{max(digits - 1 - floor(log10(abs(value))), 0)}f}"
+    rounded = abs(float(f"{value:.{digits - 1}e}"))  # 0.9999 has the digits of 1.00
+    return f"{value:,.{max(digits - 1 - floor(log10(rounded)), 0)}f}"
 
 
 def percent(ratio: object, digits: int = 3) -> str:
     """Return a ratio as a percentage.
 
-    >>> percent(0.0726), percent(1), percent(None), percent(0)
-    ('7.26 %', '100 %', '-', '0 %')
+    >>> percent(0.0726), percent(1), percent(None), percent(0), percent(0.9998)
+    ('7.26 %', '100 %', '-', '0 %', '99.98 %')
     """
     if not known(ratio):
         return ABSENT
     if ratio in {0, 1}:
         return f"{100 * int(ratio)} %"
+    if 0.99 < ratio < 1:  # told by what is missing to all: 99.98 %, never 100.0 %
+        return f"{100 * ratio:.{min(max(-floor(log10(100 * (1 - ratio)) + 1e-9), 1), 9)}f} %"
     return f"{number(100 * ratio, digits)} %"
 
 

@@ -1,0 +1,78 @@
+"""A comparison of two traces in rows: the same on the terminal and on a page. Pure.
+
+``Facts`` here is ``Comparison.as_dict()``, or one class of it.
+"""
+
+from collections.abc import Callable, Sequence
+
+from workload.report.analysis_parts import Facts
+from workload.report.numbers import duration, known, number, percent
+
+COLUMNS: Sequence[tuple[str, str, Callable[[object], str]]] = (
+    ("gap_s", "gap between requests", duration),
+    ("request_tokens", "request tokens", number),
+    ("response_tokens", "response tokens", number),
+    ("elapsed_s", "elapsed time", duration),
+    ("first_token_s", "time to the first token", duration),
+)
+_NUMBERS: Sequence[tuple[str, str, Callable[[object], str]]] = (
+    ("rate_per_s", "rate, requests/s", number),
+    ("cv", "CV of all gaps", number),
+    ("window_cv_median", "CV of a window, median", number),
+    ("alpha", "α of all gaps", number),
+    ("idc_1_s", "IDC, 1 s", number),
+    ("idc_10_s", "IDC, 10 s", number),
+    ("idc_60_s", "IDC, 60 s", number),
+    ("failed_ratio", "failed", percent),
+)
+_WORDS = ((0.02, "alike"), (0.1, "close"), (0.25, "different"))  # KS distance up to which a word holds
+
+
+def number_rows(of: Facts) -> list[list[str]]:
+    """Return what, first, second, second over first."""
+    rows = [["requests", *(number(of["requests"][side]) for side in ("a", "b")), number(of["requests"]["ratio"])]]
+    for key, title, write in _NUMBERS:
+        pair = of["numbers"].get(key) or {}
+        if known(pair.get("a")) or known(pair.get("b")):
+            rows.append([title, write(pair["a"]), write(pair["b"]), number(pair["ratio"])])
+    return rows
+
+
+def distance_rows(of: Facts) -> list[list[str]]:
+    """Return what, n and mean of both, KS, what that means, p; only of columns that both tell."""
+    rows = []
+    for key, title, write in COLUMNS:
+        found = of["differences"].get(key) or {}
+        if known(found.get("ks")):
+            counts = [number(found["n_a"]), number(found["n_b"])]
+            means = [write(found["mean_a"]), write(found["mean_b"])]
+            rows.append([title, *counts, *means, number(found["ks"]), word(found["ks"]), number(found["p_value"])])
+    return rows
+
+
+def quantile_rows(of: Facts, key: str, write: Callable[[object], str]) -> list[list[str]]:
+    """Return quantile, first, second, second over first of one column."""
+    found = of["differences"][key]["quantiles"]
+    return [
+        [str(p), write(a), write(b), number(ratio)]
+        for p, a, b, ratio in zip(found["p"], found["a"], found["b"], found["b_over_a"], strict=True)
+    ]
+
+
+def word(distance: float) -> str:
+    """Return what a KS distance means.
+
+    >>> [word(d) for d in (0.01, 0.05, 0.2, 0.6)]
+    ['alike', 'close', 'different', 'far apart']
+    """
+    return next((told for most, told in _WORDS if distance <= most), "far apart")
+
+
+def summary(of: Facts, name: str, other: str) -> str:
+    """Return the comparison in a sentence or two."""
+    told = [(found["ks"], title) for key, title, _ in COLUMNS if known((found := of["differences"][key])["ks"])]
+    if not told:
+        return f"{name} and {other} have no column in common that can be compared."
+    told.sort(reverse=True)
+    parts = ", ".join(f"{title} {word(ks)} (KS {number(ks)})" for ks, title in told)
+    return f"{other} against {name}: {parts}."
