@@ -129,7 +129,7 @@ def _memory(found: Sequence[KvHeadroom], runs: Sequence[Run]) -> Iterator[str]:
         enough = [one for one in of_rate if one["tokens"] is not None]
         if enough:
             told = ", ".join(f"{_size(one)} at CV {_cv(one['cv'])}" for one in enough)
-            by = " (estimated from calm speeds, not measured)" if estimated else ""
+            by = " (estimated from calm speeds; whether compute binds before is not known)" if estimated else ""
             yield f"KV memory that {number(rate_per_s)}/s needs{by}: {told}."
         for one in of_rate:
             if one["tokens"] is None and not estimated:
