@@ -14,13 +14,13 @@ from workload.generate.curve import curve_of
 from workload.generate.lengths import draw_requests, draw_responses
 from workload.generate.sessions import draw_turns
 from workload.model.model import SESSIONS, Failures, Model, ModelClass
+from workload.scale.methods import ROWS_MAX
 from workload.scale.renewal import RateCurve, arrivals
 from workload.scale.units import session_names
 from workload.trace.columns import Labels, OutcomeCode, Trace, concatenate
 
 Floats = NDArray[np.float64]
 
-ROWS_MAX = 200_000_000  # 10 GB of columns; a typing error in a rate should not take the machine down
 _MINUTE_S = 60.0
 
 

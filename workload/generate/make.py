@@ -15,12 +15,14 @@ from workload.model.model import Model
 from workload.scale.guard import expected_changes, judge, measured_changes
 from workload.scale.methods import (
     COMPRESS,
+    COPIES_MAX,
     MODEL,
     SUPERPOSE,
     THIN,
     Scaled,
     beginning,
     compress,
+    not_too_many,
     period_s,
     superpose,
     thin,
@@ -146,9 +148,11 @@ def _foreseen(source: Trace, asked: Asked, by: str, rate: float) -> list[str]:
     if by not in {SUPERPOSE, THIN}:
         return []
     part, length_s = beginning(source, asked.duration_s)
-    ratio = round(rate * length_s) / len(part)
+    ratio = not_too_many(rate * length_s) / len(part)
     copies = max(ceil(ratio), 1) if by == SUPERPOSE else 1
     keep = min(ratio / copies, 1.0)
+    if copies > COPIES_MAX or ratio > copies:
+        return []  # refused where it would be done
     changes = expected_changes(part, by, copies=copies, keep=keep, tolerance=asked.tolerance)
     warning = judge(changes, by, accepted=asked.accept_change, will=True)
     return [warning] if warning else []

@@ -88,5 +88,7 @@ def dispersion(times: Ints, width_us: int | None) -> float | None:
     if bins < _BINS_MIN:
         return None
     places = (times - times[0]) // width_us
-    counts = np.bincount(places[places < bins], minlength=bins)
+    places = places[places < bins]
+    # Only bins that hold something, so that bins far shorter than the gaps cost nothing.
+    counts = np.diff(np.flatnonzero(np.diff(places, prepend=-1, append=bins)))
     return index_of_dispersion(bins, int(counts.sum()), int(counts @ counts))

@@ -20,6 +20,7 @@ from workload.trace.columns import Labels, Trace, concatenate
 COMPRESS, SUPERPOSE, THIN, MODEL = "compress", "superpose", "thin", "model"
 METHODS = (COMPRESS, SUPERPOSE, THIN, MODEL)
 COPIES_MAX = 10_000
+ROWS_MAX = 200_000_000  # 10 GB of columns; a typing error in a rate should not take the machine down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ def superpose(trace: Trace, rng: np.random.Generator, *, rate_per_s: float, dura
     are whole steps of the trace's clock. Raises ``ValueError`` for fewer than two rows or too many copies.
     """
     part, length_s = beginning(trace, duration_s)
-    wanted = round(rate_per_s * length_s)
+    wanted = not_too_many(rate_per_s * length_s)
     copies = max(ceil(wanted / len(part)), 1)
     if copies > COPIES_MAX:
         raise ValueError(f"{copies} copies are needed for that rate; at most {COPIES_MAX} are made")
@@ -126,6 +127,13 @@ def beginning(trace: Trace, duration_s: float | None) -> tuple[Trace, float]:
     part = replace(trace, submitted_us=since, absolute=False).take(slice(0, n))
     _enough(part, 2)
     return part, length_s
+
+
+def not_too_many(requests: float) -> int:
+    """Return the rounded number of requests. Raises ``ValueError`` for more than a machine should be asked to hold."""
+    if requests > ROWS_MAX:
+        raise ValueError(f"that would be {requests:.3g} requests; at most {ROWS_MAX:,} are made at once")
+    return round(requests)
 
 
 def _enough(trace: Trace, n: int) -> None:

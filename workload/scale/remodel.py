@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workload.scale.measure import BIN_REQUESTS, Measured, measure
-from workload.scale.methods import MODEL, Scaled, beginning
+from workload.scale.methods import MODEL, Scaled, beginning, not_too_many
 from workload.scale.renewal import Floats, RateCurve, arrivals, round_each_stretch
 from workload.scale.shapes import curve_of, window_at, windows_of
 from workload.scale.units import Units, carried_round, renamed, units_of
@@ -29,6 +29,7 @@ WINDOWS_S = (1200.0, 300.0, 60.0)
 GAMMA, OWN = "gamma", "own"
 _DRAWS_MAX, _ROWS_DRAWN = 8, 1_000_000  # long traces differ little from draw to draw
 _UINT16 = 65_535
+_BEST = 20  # one in 20 of the places to begin is good enough
 
 
 def remodel(
@@ -46,7 +47,7 @@ def remodel(
     for fewer than two rows or a trace shorter than ``duration_s``.
     """
     part, length_s = beginning(trace, duration_s)
-    wanted = round(rate_per_s * length_s)
+    wanted = not_too_many(rate_per_s * length_s)
     source = measure(part.submitted_us, part.resolution_us)
     units = units_of(part)
     draws = int(np.clip(_ROWS_DRAWN // max(wanted, 1), 1, _DRAWS_MAX))
@@ -106,10 +107,26 @@ def _own_gaps(starts: Floats, window: Ints, edges: Floats, rng: np.random.Genera
     gaps[last] = starts[heads[full]] - starts[last] + np.diff(edges)[full]
     kept = counts > 0
     sizes = counts[kept]
-    place = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    place += np.repeat((rng.random(len(sizes)) * had[kept]).astype(np.int64), sizes)
+    begin = [_beginning(rng, gaps[heads[i] : heads[i] + had[i]], int(counts[i])) for i in np.flatnonzero(kept)]
+    place = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes) + np.repeat(begin, sizes)
     chosen = gaps[np.repeat(heads[kept], sizes) + place % np.repeat(had[kept], sizes)]
     return round_each_stretch(rng, chosen, sizes, edges[:-1][kept], np.diff(edges)[kept])
+
+
+def _beginning(rng: np.random.Generator, gaps: Floats, count: int) -> int:
+    """Return a place in a circle of gaps from which to take ``count`` of them, picked by chance among good ones.
+
+    Good is where what is left over a whole number of rounds lasts about as long as so many gaps do on average: one
+    long pause more or less would change the scale of all.
+    """
+    n = len(gaps)
+    rest = count % n
+    if not rest:
+        return int(rng.integers(n))
+    upto = np.concatenate(([0.0], np.cumsum(np.concatenate((gaps, gaps[:rest])))))
+    off = np.abs(upto[rest : rest + n] - upto[:n] - upto[n] * rest / n)
+    few = max(n // _BEST, 1)
+    return int(rng.choice(np.argpartition(off, few - 1)[:few]))
 
 
 def _draw(rng: np.random.Generator, part: Trace, units: Units, wanted: int, how: tuple[Floats, Play]) -> Trace:

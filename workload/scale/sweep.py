@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from workload.scale.measure import squared_cv
+from workload.scale.methods import not_too_many
 from workload.scale.renewal import Floats, Ints, RateCurve, arrivals
 from workload.trace.columns import UNKNOWN, Labels, OutcomeCode, Trace
 
@@ -30,7 +31,7 @@ def sweep(
     a CV has the same trace whatever others are asked for. Raises ``ValueError`` for a source without such requests,
     no request to make, or a CV out of bounds.
     """
-    n = round(rate_per_s * duration_s)
+    n = not_too_many(rate_per_s * duration_s)
     if bad := [cv for cv in cvs if not CV_MIN <= cv <= CV_MAX]:
         raise ValueError(f"a CV must be {CV_MIN:g} to {CV_MAX:g}, not {bad[0]:g}")
     if n < 2:
