@@ -16,6 +16,7 @@ from streams.capture.seqs import SeqRanges
 
 MODELS_MAX = 1000  # per service and segment; the rest is counted as OTHER
 OTHER = "other"
+_FEW = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +274,14 @@ def _counts(batch: Batch, name: str) -> dict[str, int]:
     column = batch.columns.get(name)
     if not isinstance(column, Coded):
         return {}
-    return {column.values[code]: n for code, n in Counter(column.codes).items() if code >= 0}
+    codes, values = list(column.codes), column.values
+    few = len(values) <= _FEW  # one after the other in C is many times faster than a Counter
+    counted = {code: codes.count(code) for code in range(len(values))} if few else Counter(codes)
+    found: dict[str, int] = {}
+    for code, n in counted.items():
+        if code >= 0 and n:
+            found[values[code]] = found.get(values[code], 0) + n
+    return found
 
 
 def _values(batch: Batch, name: str) -> Sequence[Any]:

@@ -93,6 +93,7 @@ class Retention:
     _kept: dict[SegmentName, Kept] = field(default_factory=dict)
     _bytes: int = 0
     _looked_us: int | None = None
+    _refused: bool = False
 
     def add(self, name: SegmentName, footer: Footer) -> None:
         """Take over a finished segment whose name is safely on the disk. Raises ``OSError``."""
@@ -113,7 +114,9 @@ class Retention:
         now_us = self.clock_us()
         full = self.limits.bytes is not None and self._bytes > self.limits.bytes
         rested = self._looked_us is None or abs(now_us - self._looked_us) >= LOOK_EVERY_US
-        if not full and (self.limits.age_us is None or not rested):
+        if not rested and (self._refused or not full):
+            return 0
+        if not full and self.limits.age_us is None:
             return 0
         self._looked_us = now_us
         victims = [
@@ -135,7 +138,9 @@ class Retention:
 
     def _remove(self, victims: list[tuple[Kept, Footer]]) -> None:
         removed = self.removed.plus([(segment.name, footer, segment.bytes) for segment, footer in victims])
+        self._refused = True  # until it was not: a disk that refuses is not asked at every step
         write_ledger(self.folder, self.topic, removed)
+        self._refused = False
         # From here on they are removed, whether or not their files still are there.
         self.removed = removed
         for segment, _ in victims:

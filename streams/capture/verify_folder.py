@@ -25,17 +25,23 @@ def verify_folder(folder: Path, progress: Callable[[int, int], None] = lambda *_
     if not names and LOCK_NAME not in texts and ledger_name(REQUESTS) not in texts:
         raise OperatorError(f"{folder} is no capture folder: it has neither segments nor {LOCK_NAME}")
     found = Findings()
-    removed = _ledger(folder, found)
-    listed: list[Listed] = []
+    whole: list[Listed] = []
+    gone: list[SegmentName] = []
     dedupe = Dedupe()
     rows = 0
     for number, name in enumerate(sorted(names)):
         progress(number, len(names))
-        if removed.covers(name):
-            found.note(f"{name}: removed by retention, but its file still is here; the next start removes it")
-        elif (segment := _segment(folder, name, found)) is not None:
-            listed.append(Listed(name=name, footer=segment.footer))
+        try:
+            segment = _segment(folder, name, found)
+        except FileNotFoundError:
+            gone.append(name)
+            continue
+        if segment is not None:
+            whole.append(Listed(name=name, footer=segment.footer))
             rows += sum(batch.n for _, batch in segment.batches if dedupe.is_new(batch))
+    # After the files: what the retention of a running capture removed meanwhile is in it.
+    removed = _ledger(folder, found)
+    listed = _still_there(whole, gone, removed, found)
     _offsets([item.name for item in listed], removed, listed, found)
     _streams(listed, removed, found)
     _others(texts, found)
@@ -57,13 +63,23 @@ def _ledger(folder: Path, found: Findings) -> Removed:
     return removed
 
 
+def _still_there(whole: list[Listed], gone: list[SegmentName], removed: Removed, found: Findings) -> list[Listed]:
+    """Return the segments that are not removed; tell of files that should not, or should, be there."""
+    for item in whole:
+        if removed.covers(item.name):
+            found.note(f"{item.name}: removed by retention, but its file was still there; the next start removes it")
+    for name in gone:
+        if not removed.covers(name):
+            found.problem(f"{name}: it went away while this ran, and not by retention")
+    return [item for item in whole if not removed.covers(item.name)]
+
+
 def _segment(folder: Path, name: SegmentName, found: Findings) -> Segment | None:
     try:
         with (folder / str(name)).open("rb") as lines:
             segment = read_segment(name, lines)
     except FileNotFoundError:
-        found.problem(f"{name}: it went away while this ran (retention of a running capture?); run this again")
-        return None
+        raise  # the caller knows whether it may be gone
     except (BadSegment, OSError) as error:
         found.problem(f"{name}: {error}")
         return None

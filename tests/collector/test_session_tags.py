@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.sources import session_tag
@@ -58,6 +58,7 @@ def test_an_agent_that_was_off_for_long_starts_with_a_new_key(tmp_path: Path):
     assert tags(tmp_path, clock, days=30).tag("alice") != old
 
 
+@settings(deadline=None, max_examples=20)
 @given(st.lists(st.floats(0, 1000), max_size=5))
 def test_without_days_the_key_is_for_ever(tmp_path_factory, moments):
     clock = Days()

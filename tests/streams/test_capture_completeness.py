@@ -1,5 +1,6 @@
 """What a capture lacks: requests still open, and requests the engines counted that no segment has."""
 
+from collections import Counter
 from pathlib import Path
 
 import orjson
@@ -17,7 +18,7 @@ from streams.capture.listing import list_segments
 from streams.capture.rows import Listed, Only
 from streams.capture.segments import SegmentBuilder, SegmentName, parse_footer
 from streams.capture.writer import Rotation, SegmentWriter
-from tests.support.events import arrival, completion
+from tests.support.events import arrival, completion, events
 from tests.support.fake_log import message
 
 TOPIC = "llm.requests"
@@ -103,7 +104,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100, deadline=None)
 @given(STEPS, st.sets(st.integers(1, 25)))
 def test_when_all_is_captured_the_ratio_is_one_however_it_is_cut_and_whoever_restarts(steps, cuts):
     """Engines that count exactly what ends at them; what a restarted one counted since its last reading is lost."""
@@ -177,6 +178,23 @@ def old(item: Listed) -> Listed:
         raw["streams"].append({**stream, "seqs": [list(pair) for pair in seen.seqs]})
     del raw["services"]
     return Listed(name=item.name, footer=parse_footer(b"end 00 " + orjson.dumps(raw) + b"\n"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.lists(events(Kind.COMPLETION), max_size=12)), max_size=5))
+def test_outcomes_reasons_and_models_are_counted_by_service(sends):
+    (item,) = segments([message(rows, seq=n, key=key) for n, (key, rows) in enumerate(sends)] or [b"junk"])
+    for key in {key for key, _ in sends}:
+        seen, rows = item.footer.services[key], [row for other, part in sends if other == key for row in part]
+        for found, name in ((seen.outcomes, "outcome"), (seen.reasons, "reason"), (seen.models, "model")):
+            assert found == Counter(value for row in rows if (value := getattr(row, name)) is not None)
+        assert seen.newest_us == max((row.submitted_at for row in rows), default=None)
+
+
+def test_beyond_a_thousand_models_the_rest_is_summed():
+    rows = [completion(n, model=f"m{n}") for n in range(1200)] + [completion(5000, model="m7")]
+    models = segments([message(rows, seq=0)])[0].footer.services["chat"].models
+    assert (len(models), sum(models.values()), models["m7"]) == (1001, 1201, 2)
 
 
 def test_segments_of_an_older_version_are_read_and_only_what_they_span_is_unknown():

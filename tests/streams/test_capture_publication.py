@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burstwatch.cli import main as burstwatch
@@ -54,6 +54,7 @@ def test_tags_and_ids_are_others_but_sessions_stay_sessions_and_all_else_is_as_i
     }
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(events(Kind.COMPLETION), min_size=1, max_size=6))
 def test_two_publications_share_no_tag_and_one_key_always_gives_the_same(rows):
     found = rows_for(rows)
@@ -108,6 +109,7 @@ def test_a_key_file_that_cannot_be_had_is_the_operators_fault(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 6)), max_size=30), st.integers(1, 7))
 def test_the_report_counts_who_stands_alone(requests, per_part):
     rows = rows_for(

@@ -1,11 +1,17 @@
 """Retention: the oldest finished segments go, each is a file or in the ledger at every instant, never the newest."""
 
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from kafka import KafkaProducer
 
 from streams.capture.files import DiskFolder
 from streams.capture.footer import StreamSeen
@@ -13,7 +19,9 @@ from streams.capture.ledger import BadLedger, Removed, dump, ledger_name, load
 from streams.capture.recorder import Recorder
 from streams.capture.retention import DAY_US, LOOK_EVERY_US, Kept, Limits, Retention, ages_us, to_remove
 from streams.capture.segments import SegmentName, parse_name, read_segment
+from streams.capture.verify_folder import verify_folder
 from streams.capture.writer import Rotation, SegmentWriter
+from tests.support.broker import create_topic, embedded_broker
 from tests.support.events import completion
 from tests.support.fake_log import FakeLog, FullFolder, Killed, MortalFolder, heartbeat, message
 
@@ -34,6 +42,12 @@ def topic(messages: int = 24) -> dict[int, list[bytes]]:
         ]
         for p in (0, 1)
     }
+
+
+@pytest.fixture(autouse=True)
+def no_fsync(monkeypatch):
+    """Processes die here, machines do not: what was written is there."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
 
 
 class Wall:
@@ -203,6 +217,7 @@ def test_a_recording_of_long_ago_beside_live_traffic_is_not_old_by_the_others_cl
     assert to_remove(recording + live, Limits(age_us=DAY_US), now) == []
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 50), st.integers(1, 9), st.integers(0, 50)), max_size=12),
     st.integers(0, 60),
@@ -238,6 +253,7 @@ STREAMS = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(STREAMS, max_size=4), st.integers(0, 10**6), st.data())
 def test_a_ledger_comes_back_as_it_was_written_and_any_damage_is_noticed(streams, number, data):
     removed = Removed(partitions={3: [(0, number)]}, rows=number, bytes=1, last_submitted_at=None, streams=streams)
@@ -257,6 +273,58 @@ def test_a_damaged_ledger_is_set_aside_and_what_it_said_becomes_a_hole(tmp_path:
     run(log, DiskFolder(tmp_path), DAYS)
     assert ledger.with_name(ledger.name + ".damaged").exists()
     assert "event=damaged_ledger" in caplog.text
+
+
+def test_a_refused_ledger_is_tried_again_a_minute_later_not_at_every_step(tmp_path: Path, monkeypatch):
+    writer = run(FakeLog(topic()), DiskFolder(tmp_path), Limits(bytes=10**9))
+    retention, tries = writer._retention, []
+
+    def refuse(*_):
+        tries.append(1)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("streams.capture.retention.write_ledger", refuse)
+    retention.limits = Limits(bytes=1)
+    retention.clock_us = lambda: LATER * 3
+    for _ in range(5):
+        with suppress(OSError):
+            writer.tidy()
+    assert len(tries) == 1
+    monkeypatch.undo()
+    retention.clock_us = lambda: LATER * 3 + LOOK_EVERY_US
+    assert writer.tidy() > 2
+
+
+@pytest.mark.slow
+@pytest.mark.kafka
+def test_a_real_capture_killed_again_and_again_while_it_removes_is_proven(tmp_path: Path):
+    out = tmp_path / "captured"
+    options = ["--rotate-events", "2", "--retain-gb", "0.00002", "--out", str(out), "--kafka"]
+    with embedded_broker() as broker, (tmp_path / "log").open("wb") as log:
+        kafka = broker.bootstrap_servers
+        create_topic(kafka, partitions=2, name=TOPIC)
+        producer = KafkaProducer(bootstrap_servers=kafka)
+        command = [sys.executable, "-m", "burstwatch", "capture", *options, kafka]
+        for life in range(6):
+            for n in range(60):
+                seq = life * 60 + n
+                body = message([completion(seq * HOUR)], seq=seq // 2, key=f"s{n % 2}")
+                producer.send(TOPIC, value=body, partition=n % 2)
+            producer.flush()
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+            process.stdout.readline()
+            time.sleep(0.15 * life)
+            process.send_signal(signal.SIGTERM if life == 5 else signal.SIGKILL)
+            assert process.wait(30) == (0 if life == 5 else -signal.SIGKILL)
+            process.stdout.close()
+        producer.close()
+    removed = removed_of(out)
+    assert removed.segments > 20
+    assert offsets(out) == {0: list(range(180)), 1: list(range(180))}
+    found = verify_folder(out)
+    assert [
+        text for text in found.problems if "missing" not in text
+    ] == []  # the numbers of one stream were dealt to two
 
 
 def test_files_moved_away_by_somebody_do_not_stop_it(tmp_path: Path):

@@ -15,6 +15,7 @@ from collector.schema.topics import REQUESTS
 from streams.capture import cli
 from streams.capture.files import DiskFolder, lock_folder
 from streams.capture.recorder import Lost
+from streams.capture.retention import Limits
 from streams.capture.segments import parse_name
 from streams.capture.tap import KafkaLog
 from streams.capture.writer import Rotation, SegmentWriter
@@ -101,6 +102,23 @@ def test_kafka_being_away_is_heard_once_in_a_while_and_what_happens_each_time():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     counts = {what: done.stderr.count(what) for what in ("no node", "kafka_trouble", "reading", "disk_trouble")}
     assert counts == {"no node": 1, "kafka_trouble": 1, "reading": 50, "disk_trouble": 50}
+
+
+def test_rotation_and_retention_are_what_the_options_say(tmp_path: Path):
+    words = ["--kafka", "h:1", "--out", "o", "--rotate-mb", "3", "--rotate-s", "5", "--rotate-events", "7"]
+    words += ["--retain-days", "1.5", "--retain-gb", "0.5"]
+    writer = cli._writer(cli._parser().parse_args(words), DiskFolder(tmp_path))
+    assert writer._rotation == Rotation(events=7, span_us=5_000_000, bytes=3 * 1024 * 1024)
+    assert writer._retention.limits == Limits(age_us=129_600_000_000, bytes=500_000_000)
+    assert cli._writer(cli._parser().parse_args(words[:4]), DiskFolder(tmp_path))._retention is None
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "x", "nan", "inf"])
+@pytest.mark.parametrize("option", ["--retain-days", "--retain-gb"])
+def test_a_limit_that_is_none_is_refused(option, wrong, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--kafka", "h:1", "--out", "o", f"{option}={wrong}"])
+    assert "must be a number above 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--metrics-port", "--rotate-s"])

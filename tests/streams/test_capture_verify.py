@@ -91,7 +91,7 @@ def test_what_retention_removed_is_a_note_and_no_hole(folder: Path, capsys):
     assert found["proven"], found
     notes = " ".join(found["notes"])
     assert "3 segments with" in notes
-    assert f"{victims[2][0]}: removed by retention, but its file still is here" in notes
+    assert f"{victims[2][0]}: removed by retention, but its file was still there" in notes
     ledger = folder / "llm.requests.removed.json"
     ledger.write_bytes(ledger.read_bytes()[:-3])
     assert any("removed.json: its sha256 differs" in text for text in verify(capsys, folder)["problems"])
