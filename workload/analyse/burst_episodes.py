@@ -3,10 +3,10 @@
 import numpy as np
 
 from streams.processors.outputs import Episode
-from streams.processors.scanz import ScanZ
 from streams.processors.settings import AnalysisSettings
 from workload.analyse.arrival_facts import Bursts
 from workload.analyse.arrivals import Arrivals
+from workload.analyse.burst_scan import episodes
 from workload.analyse.quantiles import quantiles
 
 _SECOND_US = 1_000_000
@@ -18,18 +18,6 @@ def bursts(arrivals: Arrivals, settings: AnalysisSettings | None = None) -> Burs
     settings = settings or AnalysisSettings()
     found = episodes(arrivals, settings)
     return told(found, arrivals, settings)
-
-
-def episodes(arrivals: Arrivals, settings: AnalysisSettings) -> list[Episode]:
-    """Return the bursts in order: each as it ended, the last as it began if it is not over."""
-    if not arrivals.n:
-        return []
-    detector = ScanZ("", settings)
-    first, last = int(arrivals.first_s), int(arrivals.last_s)
-    counts = arrivals.between(np.arange(first, last + 2, dtype=np.int64)).tolist()
-    heard = detector.feed(first, counts)
-    ended = [episode for episode in heard if episode.state == "end"]
-    return ended + [episode for episode in heard[-1:] if episode.state == "onset"]
 
 
 def told(found: list[Episode], arrivals: Arrivals, settings: AnalysisSettings) -> Bursts:

@@ -1,0 +1,154 @@
+"""What the live burst detector expects through traffic without bursts: its rules, five minutes at a time. Pure.
+
+The same numbers as ``streams.processors.expected_rate`` with ``level`` and ``daily_profile`` (which say what the rules
+mean), without an object and a call a block, in a fraction of the time: 110 days have a million blocks. Tests hold the
+two together. A group is the last 10-s block of a five-minute bin and the first 29 of the next: within it the profile of
+the day stays as it is.
+"""
+
+from math import exp, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+BLOCK_S, BIN_S = 10, 300
+BLOCKS = BIN_S // BLOCK_S
+LEAD_S = BIN_S - BLOCK_S  # where in a bin a group begins
+_DAY_BINS = 86_400 // BIN_S
+_GAIN_MEAN, _GAIN_DISPERSION = 1 - exp(-BLOCK_S / 900), 1 - exp(-BLOCK_S / 3600)
+_BLOCKS_PLAIN = 6
+_FLOOR = 0.3
+_PRIOR = 5 / 90
+_UNIT, _MEMORY_DAYS, _PRIOR_ARRIVALS = 1000, 7, 5
+_OPEN_S = 600
+_REACH = 3  # bins around the group's own whose values matter
+
+
+def _weights() -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
+    """Return how the usual, and the ends and centres of the highest, of a group's blocks weigh the bins around."""
+    starts = np.arange(-1, BLOCKS - 1) * BLOCK_S  # of the blocks, from the second bin's beginning
+    rows = []
+    for seconds in (starts, starts + 1.5 * BLOCK_S - BIN_S, starts + 1.5 * BLOCK_S + BIN_S):
+        place = seconds / BIN_S - 0.5
+        low = np.floor(place).astype(int)
+        row = np.zeros((BLOCKS, 2 * _REACH + 1))
+        row[np.arange(BLOCKS), low + _REACH] = 1 - (place - low)
+        row[np.arange(BLOCKS), low + 1 + _REACH] = place - low
+        rows.append(row)
+    middle = (starts + 1.5 * BLOCK_S) / BIN_S - 0.5
+    centres = np.abs(np.arange(-_REACH, _REACH + 1) - middle[:, None]) <= 1
+    return rows[0], rows[1], rows[2], centres
+
+
+_USUAL, _BEFORE, _AFTER, _CENTRES = _weights()
+
+
+class QuietRate:
+    """The state of an ``ExpectedRate`` outside bursts; ``dump`` gives it back."""
+
+    def __init__(self, facts: dict[str, Any], days_min: int) -> None:
+        self._days_min = days_min
+        level, profile = facts["level"], facts["profile"]
+        self.expected: float = facts["expected"]
+        self._mean: float = level["mean"]
+        self.dispersion: float = level["dispersion"]
+        self._blocks: int = level["blocks"]
+        self._usual: float | None = facts["usual"]
+        self._levels = tuple(facts["levels"])
+        self._bins = list(profile["bins"]) or [0] * _DAY_BINS
+        self._sum = sum(self._bins)
+        self._learned: int = profile["learned"]
+        self._open = {number: list(entry) for number, entry in profile["open"].items()}
+        self._end: int = profile["end"]
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state as ``ExpectedRate.dump`` does."""
+        return {
+            "expected": self.expected,
+            "level": {"mean": self._mean, "dispersion": self.dispersion, "blocks": self._blocks},
+            "usual": self._usual,
+            "levels": list(self._levels),
+            "pending": [],
+            "profile": {
+                "bins": list(self._bins) if self._learned else [],
+                "learned": self._learned,
+                "open": {number: list(entry) for number, entry in self._open.items()},
+                "end": self._end,
+            },
+        }
+
+    def learn(self, second: int, arrivals: list[int]) -> tuple[list[float], list[float]]:
+        """Take the blocks of a group that begins with ``second``; return expectation and dispersion after each."""
+        number = second // BIN_S
+        self._add(number, arrivals[0], 1)
+        self._close((second + BLOCK_S - _OPEN_S) // BIN_S)
+        self._add(number + 1, sum(arrivals[1:]), BLOCKS - 1)
+        self._end = second + BIN_S
+        if self._days_min > 0 and self._learned >= self._days_min * _DAY_BINS:
+            values = np.array([self._bin(number + 1 + away) for away in range(-_REACH, _REACH + 1)])
+            high = np.where(_CENTRES, values, 0.0).max(axis=1)
+            high = np.maximum(high, np.maximum(_BEFORE @ values, _AFTER @ values))
+            return self._follow(arrivals, (_USUAL @ values).tolist(), high.tolist())
+        return self._follow(arrivals, [None] * BLOCKS, [0.0] * BLOCKS)
+
+    def _follow(
+        self, arrivals: list[int], usual_of: list[float] | list[None], highest: list[float]
+    ) -> tuple[list[float], list[float]]:
+        mean, phi, expected, usual = self._mean, self.dispersion, self.expected, self._usual
+        top = max(self._levels)
+        means, spreads = [], []
+        for i, x in enumerate(arrivals):
+            self._blocks += 1
+            weight = 1 / (self._blocks + 1)
+            gain = max(_GAIN_MEAN, weight)
+            taken: float = x
+            if self._blocks > _BLOCKS_PLAIN:
+                spread = sqrt(phi * max(expected, _FLOOR))
+                floor = max(mean, _FLOOR)
+                cap = mean + 3 * sqrt(phi * floor) + 1
+                if not cap < x <= expected:
+                    off = min(x, cap) - mean
+                    phi = max(1.0, phi + max(_GAIN_DISPERSION, weight) * (off * off / floor - phi))
+                taken = min(x, expected + 3 * spread + 1)
+            mean = expected = mean + gain * (taken - mean)
+            now = usual_of[i]
+            if now is not None:
+                usual = now if usual is None else usual + gain * (now - usual)
+            if usual is not None:
+                prior = _PRIOR * phi
+                level = (mean + prior) / (usual + prior)
+                expected = max(mean, highest[i] * max(level, top))
+                if not i:  # a bin ended
+                    self._levels = (level, *self._levels[:2])
+                    top = max(self._levels)
+            means.append(expected)
+            spreads.append(phi)
+        self._mean, self.dispersion, self.expected, self._usual = mean, phi, expected, usual
+        return means, spreads
+
+    def _add(self, number: int, arrivals: int, blocks: int) -> None:
+        entry = self._open.setdefault(number, [0, 0])
+        entry[0] += arrivals
+        entry[1] += blocks
+
+    def _close(self, before: int) -> None:
+        for number in sorted(number for number in self._open if number < before):
+            arrivals, blocks = self._open.pop(number)
+            if 2 * blocks >= BLOCKS:
+                place, days = number % _DAY_BINS, self._learned // _DAY_BINS
+                value = round(arrivals * _UNIT / blocks)
+                change = round((value - self._bins[place]) / min(days + 1, _MEMORY_DAYS))
+                self._bins[place] += change
+                self._sum += change
+                self._learned += 1
+
+    def _bin(self, place: int) -> float:
+        value, mean = self._bins[place % _DAY_BINS], self._sum / _DAY_BINS
+        days = min(self._learned // _DAY_BINS, _MEMORY_DAYS)
+        seen = days * BLOCKS * (value + mean) / 2
+        weight = seen / (seen + _PRIOR_ARRIVALS * _UNIT)
+        shrunk: float = (mean + weight * (value - mean)) / _UNIT
+        return shrunk
