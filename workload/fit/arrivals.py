@@ -95,7 +95,8 @@ def _burstiness(points_us: Int64s, frame: Frame, apart: Episodes | None) -> Burs
     if frame.resolution_us < 1_000_000:
         gaps = np.diff(expected_until(at_s, windows, apart))
         gaps[np.diff(points_us) == 0] = 0.0  # not a rounding error of the sum
-        return fine_burstiness(gaps, window[1:], number)
+        tick = windows.base_per_s[window[1:]] * frame.resolution_us / 1e6
+        return fine_burstiness(gaps, window[1:], number, tick=tick)
     seconds = np.diff((points_us - frame.start_us) // 1_000_000)
     usable = np.ones(len(seconds), np.bool_)
     if apart is not None:
@@ -109,7 +110,7 @@ def _counts(at_s: Floats, frame: Frame, number: int, apart: Episodes | None) -> 
     per_window = int(frame.window_s // BIN_S)
     place = np.minimum((at_s // frame.window_s).astype(np.int64), number - 1)
     inside = ((at_s - place * frame.window_s) // BIN_S).astype(np.int64)
-    flat = place * per_window + np.minimum(inside, per_window - 1)
+    flat = (place * per_window + inside)[inside < per_window]
     counts = np.bincount(flat, minlength=number * per_window).astype(np.float64).reshape(number, per_window)
     begins = (np.arange(number) * frame.window_s)[:, None] + np.arange(per_window) * BIN_S
     counts[begins + BIN_S > frame.span_s] = np.nan

@@ -1,7 +1,7 @@
 """Burst episodes of a class, by the live detector: how often, how long, how much faster. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 from typing import Self
 
 import numpy as np
@@ -14,9 +14,10 @@ from workload.model.model import Bursts
 from workload.trace.columns import Int64s
 
 WHOLE_S_MAX = 500_000  # a search takes 3 us a second; longer traces are searched in eight parts
-EPISODES_MIN = 3
-EXCESS_MIN = 0.02  # share of the requests that come in excess of the baseline; less changes nothing
+EPISODES_MIN = 5
+EXCESS_MIN = 0.05  # share of the requests in excess of the baseline: chance alone gives less
 _PARTS, _PART_S = 8, 18_000
+_TAIL_S = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def find_episodes(times_us: Int64s, *, start_us: int, span_s: float) -> Episodes
     for start in starts:
         low, high = np.searchsorted(second, (start, start + length))
         counts = np.bincount(second[low:high] - start, minlength=length)
-        found += _search(start, counts.tolist())
+        found += _search(start, counts)
     columns = np.asarray(found, np.float64).reshape(-1, 5).T
     return Episodes(
         start_s=columns[0],
@@ -78,18 +79,34 @@ def find_episodes(times_us: Int64s, *, start_us: int, span_s: float) -> Episodes
     )
 
 
-def _search(start: int, counts: Sequence[int]) -> list[tuple[float, ...]]:
+def _search(start: int, counts: Int64s) -> list[tuple[float, ...]]:
     detector = ScanZ("", AnalysisSettings())
-    told = detector.feed(0, counts) + detector.start_over()
+    told = detector.feed(0, counts.tolist()) + detector.start_over()
     found: list[tuple[float, ...]] = []
     for burst in told:
         if burst.state != "end" or burst.end is None or burst.end <= burst.onset or not burst.baseline_rate:
             continue
-        lasted_s = (burst.end - burst.onset) / 1e6
-        factor = burst.arrivals / lasted_s / burst.baseline_rate
-        begin, end = start + burst.onset / 1e6, start + burst.end / 1e6
-        found.append((begin, end, float(burst.arrivals), factor, max(burst.excess, 0.0)))
+        begin = burst.onset // 1_000_000
+        end = _last_second(counts, begin, burst.end // 1_000_000, burst.baseline_rate)
+        arrivals = float(counts[begin:end].sum())
+        usual = burst.baseline_rate * (end - begin)
+        if arrivals > usual:
+            found.append((start + begin, start + end, arrivals, arrivals / usual, arrivals - usual))
     return found
+
+
+def _last_second(counts: Int64s, begin: int, end: int, baseline: float) -> int:
+    """Return where the rate fell: the detector looks at 10 s at a time, and says so up to 10 s later.
+
+    The likeliest point of change from the episode's rate to the baseline (Poisson counts) in its last 10 s.
+    """
+    ratio = float(counts[begin:end].mean()) / baseline
+    if ratio <= 1:
+        return end
+    first = max(end - _TAIL_S, begin + 1)
+    level = baseline * (ratio - 1) / log(ratio)
+    gained = np.append(0.0, np.cumsum(counts[first:end] - level))
+    return first + int(gained.argmax())
 
 
 def matter(episodes: Episodes, n: int) -> bool:

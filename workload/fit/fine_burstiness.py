@@ -4,7 +4,7 @@ For gaps of the chosen family the likelihood knows alpha best. Where moments and
 the family's), the moments are taken, because the model promises the CV, and the family that is likeliest with that CV.
 """
 
-from math import log
+from math import exp, log
 
 import numpy as np
 
@@ -34,27 +34,34 @@ ZEROS_MAX = 0.01  # share of gaps of no length that chance explains; more are re
 MISFIT_MAX = 0.25  # |ln(alpha by moments / alpha by likelihood)|: beyond, the family's tail is not the data's
 
 
-def fine_burstiness(gaps: Floats, window: Int64s, number: int) -> Burstiness | None:
+def fine_burstiness(gaps: Floats, window: Int64s, number: int, *, tick: Floats) -> Burstiness | None:
     """Return the burstiness of ``gaps``; ``window`` says for each in which of ``number`` windows it ends.
 
-    The unit does not matter, but a gap of no length must be 0. None where no window, and not all of them together,
-    has ``FEW_GAPS`` gaps above 0 that differ.
+    The unit does not matter, but a gap of no length must be 0; ``tick`` is the clock's step in that unit, for each gap.
+    A few gaps of 0 are counted as what their logarithm is expected to be, two Gamma stamps being cut alike: ln tick -
+    1/alpha - 1/(1 + alpha) (``streams.stats.gamma.ye_chen``); more are left out, and the moments taken. None where
+    no window, and not all of them together, has ``FEW_GAPS`` gaps that differ.
     """
     merged = merging(window, number)
     wide, positive = window // merged, gaps > 0
-    kept, place = crowded(wide[positive], gaps[positive])
+    zeros = 1 - float(positive.mean()) if len(gaps) else 0.0
+    moments, pooled = by_moments(gaps, wide)
+    if pooled and 0 < zeros <= ZEROS_MAX:
+        counted = np.where(positive, gaps, tick * exp(-1 / pooled - 1 / (1 + pooled)))
+        positive = counted > 0
+    else:
+        counted = gaps
+    kept, place = crowded(wide[positive], counted[positive])
     if not len(kept):
         return None
     mine = place[wide[positive]] >= 0
-    known = Gaps(gaps[positive][mine], place[wide[positive]][mine])
+    known = Gaps(counted[positive][mine], place[wide[positive]][mine])
     candidates = gap_candidates(known.only(judged_windows(len(kept))))
     winner = best(candidates)
     family = winner.family if winner else "gamma"
     n = np.bincount(wide)[kept].astype(np.float64)
     likely = np.where(n >= GAPS_MIN, alpha_of(family, gap_shapes(known, family)), np.nan)
-    moments, pooled = by_moments(gaps, wide)
     moment = np.where(n >= GAPS_MIN, moments[kept], np.nan)
-    zeros = 1 - float(positive.mean())
     misfit = _misfit(weighed(moment, n), weighed(likely, n))
     if in_company(np.bincount(wide), GAPS_MIN) < CROWDED_MIN or misfit is None:
         method, alpha, alphas = POOLED, pooled, np.full(len(kept), np.nan)

@@ -58,16 +58,16 @@ def gap_candidates(gaps: Gaps) -> list[Candidate]:
 def gap_shapes(gaps: Gaps, family: str) -> Floats:
     """Return each window's likeliest shape: Gamma's alpha (corrected for bias), Weibull's k, log-normal's sigma.
 
-    1 for the exponential family.
+    The exponential family has none: what is returned is how far the gaps are from it, as Gamma's alpha.
     """
-    if family == "gamma":
+    if family in {"gamma", "exponential"}:
         return mle(gaps.n, gaps.n, gaps.n * gaps.mean_log)
     if family == "weibull":
         return _weibull_shapes(gaps)
     if family == "lognormal":
         variance = gaps.sums((gaps.logs - gaps.mean_log[gaps.window]) ** 2) / gaps.n
         return np.sqrt(np.maximum(variance, TINY))
-    return np.ones(len(gaps.n))
+    raise ValueError(f"unknown family of gaps {family!r}")
 
 
 def likeliest_with(gaps: Gaps, alpha: float) -> str:

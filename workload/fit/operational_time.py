@@ -14,11 +14,12 @@ from workload.fit.bursts import Episodes
 from workload.fit.candidates import Floats
 
 _NEVER = 1e-12
+_SLIVER = 0.1  # of a window: what is left over at the end belongs to the window before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
-    """Windows of ``window_s`` from the trace's start, the last one shorter.
+    """Windows of ``window_s`` from the trace's start, the last one shorter, or longer by up to a tenth.
 
     Attributes:
         start_s, covered_s: where each begins and how much of it the trace covers, seconds.
@@ -40,9 +41,10 @@ class Windows:
 
 def cut(times_s: Floats, *, span_s: float, window_s: float, episodes: Episodes | None) -> Windows:
     """Return the windows of a class with arrivals at ``times_s`` seconds from the trace's start."""
-    number = max(int(np.ceil(span_s / window_s - 1e-9)), 1)
+    number = max(int(span_s / window_s + 1 - _SLIVER), 1)
     start: Floats = np.arange(number, dtype=np.float64) * window_s
-    covered = np.minimum(start + window_s, max(span_s, 1e-6)) - start
+    covered = np.full(number, window_s)
+    covered[-1] = max(span_s, 1e-6) - start[-1]
     place = np.minimum((times_s // window_s).astype(np.int64), number - 1)
     count = np.bincount(place, minlength=number).astype(np.float64)
     if episodes is None or not len(episodes):

@@ -112,13 +112,19 @@ def _of_gaps(gaps: WholeGaps) -> _Part:
 
 
 def _of_counts(counts: Floats) -> _Part:
-    """Invert each window's index of dispersion, of its bins that count; NaN where fewer than ``BINS_MIN`` do."""
+    """Invert each window's index of dispersion, of its bins that count; NaN where fewer than ``BINS_MIN`` do.
+
+    Information: half the degrees of freedom that ``streams.stats.dispersion.dispersion_interval`` gives an index.
+    """
     bins = (~np.isnan(counts)).sum(axis=1)
     mean = np.nansum(counts, axis=1) / np.maximum(bins, 1)
     squares = np.nansum((counts - mean[:, None]) ** 2, axis=1)
-    alphas = np.full(len(counts), np.nan)
+    alphas, information = np.full(len(counts), np.nan), 0.0
     for i in np.flatnonzero((bins >= BINS_MIN) & (mean > 0)).tolist():
         index = float(squares[i] / (bins[i] - 1) / mean[i])
         found = shape_of_dispersion(index, float(mean[i]) / BIN_S, BIN_S) if index > 0 else None
-        alphas[i] = np.nan if found is None else max(found, ALPHA_MIN)
-    return _Part(alphas, float((bins[~np.isnan(alphas)] - 1).sum()) / 2)
+        if found is not None:
+            alphas[i] = max(found, ALPHA_MIN)
+            skewed = max((3 * index - 1) * (index - 1) / (index * float(mean[i])), 0.0)
+            information += float(bins[i] - 1) / (2 + skewed)
+    return _Part(alphas, information)

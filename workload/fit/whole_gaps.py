@@ -158,9 +158,8 @@ def likeliest(gaps: WholeGaps, family: Family) -> tuple[Floats, Floats]:
 
 
 def family_shapes(gaps: WholeGaps, family: str) -> Floats:
-    """Return each window's likeliest shape in the family of this name; 1 for the exponential one."""
-    known = _BY_NAME.get(family)
-    return np.ones(len(gaps.n)) if known is None else likeliest(gaps, known)[0]
+    """Return each window's likeliest shape in the family of this name; Gamma's for the exponential one, as there."""
+    return likeliest(gaps, _BY_NAME.get(family, GAMMA))[0]
 
 
 def whole_gap_candidates(gaps: WholeGaps) -> list[Candidate]:
