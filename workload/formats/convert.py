@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappushpop
 from operator import attrgetter
 
+from collector.schema.columns import TIME_US_MAX
 from collector.schema.errors import OperatorError
 from collector.schema.events import Outcome
 from collector.schema.trace_rows import format_seconds
@@ -73,8 +74,13 @@ def in_order(records: Iterable[Record], rows: int | None, told: Told) -> Iterato
     """
     held: list[tuple[int, int, Record]] = []
     latest_us = given_us = -1
+    above_us, steps, first_step = -1, 0, ""
     for number, record in enumerate(records):
         at = record.submitted_us
+        if at < above_us:
+            steps += 1
+            first_step = first_step or f"row {number + 1}, by {format_seconds(above_us - at)} s"
+        above_us = at
         if at < latest_us:
             told.changed["rows put in order of time"] += 1
             if at < given_us:
@@ -89,7 +95,17 @@ def in_order(records: Iterable[Record], rows: int | None, told: Told) -> Iterato
         given = heappushpop(held, (at, number, record))
         given_us = given[0]
         yield given[2]
+    if steps:
+        told.notes.append(_back_in_time(steps, first_step))
     yield from (record for _, _, record in sorted(held))
+
+
+def _back_in_time(steps: int, first_step: str) -> str:
+    places = "one place" if steps == 1 else f"{steps:,} places, first"
+    return (
+        f"the file goes back in time at {places} ({first_step}); its rows were put in order of time (if it is several "
+        "traces one after the other, --reorder 0 keeps them so)"
+    )
 
 
 def _too_late(late_us: int, rows: int | None) -> str:
@@ -133,9 +149,9 @@ class _Clock:
 
 def _moved(submitted_us: int, shift: int) -> int:
     if submitted_us + shift < 0:
-        raise OperatorError(
-            "a row lies before the instant that times count from; choose an earlier --origin, or --zero"
-        )
+        raise OperatorError("a row lies before the instant that times count from; choose another --origin or --zero")
+    if submitted_us + shift >= TIME_US_MAX:
+        raise OperatorError("a row would lie beyond the year 9999; choose another --origin")
     return submitted_us + shift
 
 
