@@ -121,7 +121,7 @@ POOL = WordPool(1)
 
 
 def composer(*, histories=True, endpoint=Endpoint.CHAT):
-    return Composer(POOL, Sizing(), Form(endpoint=endpoint), count=None, histories=histories)
+    return Composer(POOL, Sizing(), Form(endpoint=endpoint), histories=histories)
 
 
 def messages_of(request):
@@ -202,5 +202,5 @@ def test_the_body_says_how_long_the_answer_shall_be(endpoint):
 
 
 def test_a_server_that_refuses_ignore_eos_is_not_told():
-    makes = Composer(POOL, Sizing(), Form(ignore_eos=False), count=None, histories=False)
+    makes = Composer(POOL, Sizing(), Form(ignore_eos=False), histories=False)
     assert not {"ignore_eos", "min_tokens"} & orjson.loads(makes.compose(shot(0), 1).body).keys()

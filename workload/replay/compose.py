@@ -1,7 +1,6 @@
 """Requests as bytes: prompts of the recorded length, and in sessions the turns before them. Pure."""
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +10,6 @@ from workload.replay.answer import Answer
 from workload.replay.options import Endpoint
 from workload.replay.schedule import Shot
 from workload.replay.sizing import Sizing
-from workload.replay.tokenizer import fit_words
 from workload.replay.words import WordPool
 
 SESSIONS_MAX = 20_000  # histories remembered; beyond, the longest unused is forgotten (its session begins anew)
@@ -52,18 +50,18 @@ class Form:
 class Composer:
     """Makes requests; in closed sessions each carries the turns before it.
 
+    Where the pool is sized by a tokenizer, what is called words here are its tokens; ``sizing`` then still learns what
+    the chat template adds.
+
     The recorded request tokens of a later turn count everything the server reads: the history, and the new message
     fills what is left. Where the recorded count falls (the service cut its context, or began anew), the oldest
     messages are dropped until it fits.
     """
 
-    def __init__(
-        self, pool: WordPool, sizing: Sizing, form: Form, *, count: Callable[[str], int] | None, histories: bool
-    ) -> None:
+    def __init__(self, pool: WordPool, sizing: Sizing, form: Form, *, histories: bool) -> None:
         self._pool = pool
         self._sizing = sizing
         self._form = form
-        self._count = count
         self._keeps = histories
         self._histories: OrderedDict[str, list[Said]] = OrderedDict()
 
@@ -77,11 +75,7 @@ class Composer:
         known = sum(said.tokens for said in history)
         tokens = shot.prompt_tokens - known
         words = self._sizing.more_words(tokens) if history else self._sizing.words(tokens)
-        if self._count is None:
-            text = self._pool.prompt(number, words)
-        else:  # the sizing's unit is then the tokenizer's token: it still learns what the chat template adds
-            text = fit_words(lambda n: self._pool.prompt(number, n), self._count, words)
-        new = Said("user", text, tokens)
+        new = Said("user", self._pool.prompt(number, words), tokens)
         return Request(self._body(shot, [*history, new]), None if history else words, new, history)
 
     def answered(self, shot: Shot, request: Request, answer: Answer) -> None:

@@ -57,11 +57,11 @@ class Player:
         self._loop = loop
         self._observers = (self.tally, *observers)
         texts = None if options.prompts is None else read_prompts(options.prompts)
+        cost = None if options.tokenizer is None else load_counter(options.tokenizer)
         self._composer = Composer(
-            WordPool(self.seed, texts, own_prefix=not options.shared_prefix),
+            WordPool(self.seed, texts, own_prefix=not options.shared_prefix, cost=cost),
             self.sizing,
             Form(endpoint=options.endpoint, ignore_eos=options.ignore_eos),
-            count=None if options.tokenizer is None else load_counter(options.tokenizer),
             histories=options.sessions is SessionMode.CLOSED,
         )
 

@@ -7,7 +7,7 @@ import orjson
 
 from collector.schema.errors import OperatorError
 
-BYTES_MAX = 256 << 20
+BYTES_MAX = 32 << 20
 _FIELDS = ("prompt", "text", "content", "value", "input", "instruction", "question")
 
 

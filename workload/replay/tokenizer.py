@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 from collector.schema.errors import OperatorError
 
-_TRIALS = 6
-
 
 def load_counter(path: str) -> Callable[[str], int]:
     """Return a function that counts a text's tokens by the ``tokenizer.json`` at ``path`` (without special tokens).
@@ -29,23 +27,3 @@ def load_counter(path: str) -> Callable[[str], int]:
         return len(tokenizer.encode(text, add_special_tokens=False).ids)
 
     return count
-
-
-def fit_words(make: Callable[[int], str], count: Callable[[str], int], tokens: int) -> str:
-    """Return ``make(words)`` with ``words`` chosen so that its tokens come as near to ``tokens`` as a few trials find.
-
-    Pure. Each trial corrects the number of words by what was missing; the best text seen is returned.
-    """
-    words = max(tokens, 1)
-    best, missed = "", float("inf")
-    for _ in range(_TRIALS):
-        text = make(words)
-        off = count(text) - tokens
-        if abs(off) < missed:
-            best, missed = text, abs(off)
-        if off == 0:
-            break
-        # In proportion while far away, one by one when near.
-        step = round(off * words / (tokens + off)) if tokens + off > 0 else off
-        words = max(1, words - (step or (1 if off > 0 else -1)))
-    return best
