@@ -38,7 +38,8 @@ class Page(HTMLParser):
                 self.links.append(value)
 
     def handle_data(self, data):
-        self.words += data + " "
+        if not self.html.startswith(data, self.html.find("<style>") + len("<style>")):
+            self.words += data + " "
 
     @property
     def drawings(self):

@@ -28,42 +28,38 @@ def analysis_text(facts: Facts, *, name: str, by_class: bool = False) -> Rendera
     if not facts["file"]["rows"]:
         return Group(*lines)
     classes = [("all", facts), *((of["name"], of) for of in classes_of(facts))] if by_class else [("all", facts)]
-    tables = [
-        _windows(classes),
-        _families(facts),
-        _dispersion(facts),
-        _lengths(classes),
-        _bursts(facts, clock),
-        _failures(facts),
-        _beside(facts),
-    ]
-    return Group(*lines, *(part for found in tables if found is not None for part in (found, Text())))
+    tables = (
+        _windows(classes), _families(facts), _dispersion(facts), _lengths(classes), _bursts(facts, clock),
+        _failures(facts), _beside(facts),
+    )  # fmt: skip
+    return Group(*lines, *(part for found in tables for part in found))
 
 
 def comparison_text(comparison: Facts, name: str, other: str) -> RenderableType:
     """Return the comparison (``Comparison.as_dict()``) of the traces called ``name`` and ``other`` for a terminal."""
     whole = comparison["all"]
     tables = [
-        _table(f"{other} beside {name}", ["", name, other, "second over first"], number_rows(whole)),
-        _table("Distances", ["", "n", "n", "mean", "mean", "KS", "that is", "p"], distance_rows(whole)),
-    ]
-    notes = [Text(note, style="dim") for note in comparison["notes"]]
-    return Group(Text(summary(whole, name, other)), Text(), *(part for part in tables if part is not None), *notes)
+        *_table("", ["", "A", "B", "B over A"], number_rows(whole)),
+        *_table("Distances", ["", "n of A", "n of B", "mean of A", "mean of B", "KS", "that is", "p"],
+                distance_rows(whole)),
+    ]  # fmt: skip
+    head = [Text(f"A: {name}\nB: {other}", style="bold"), Text(f"  {summary(whole)}"), Text()]
+    return Group(*head, *tables, *(Text(note, style="dim") for note in comparison["notes"]))
 
 
-def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> Table | None:
-    """Return a table without lines; None without rows. Cells are plain text, never markup."""
+def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> list[RenderableType]:
+    """Return a title, a table without lines and a gap; nothing without rows. Cells are plain text, never markup."""
     if not rows:
-        return None
-    table = Table(title=Text(title, style="bold"), title_justify="left", box=None, padding=(0, 2, 0, 0))
+        return []
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for place, column in enumerate(header):
         table.add_column(Text(column, style="dim"), justify="left" if place < words else "right")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    return table
+    return [*([Text(title, style="bold")] if title else []), table, Text()]
 
 
-def _windows(classes: Sequence[tuple[str, Facts]]) -> Table | None:
+def _windows(classes: Sequence[tuple[str, Facts]]) -> list[RenderableType]:
     rows = []
     for name, of in classes:
         found = of["burstiness"]
@@ -77,7 +73,7 @@ def _windows(classes: Sequence[tuple[str, Facts]]) -> Table | None:
     return _table(f"Burstiness, windows of {duration(window_s)}", header, rows, words=2)
 
 
-def _families(facts: Facts) -> Table | None:
+def _families(facts: Facts) -> list[RenderableType]:
     found = facts["burstiness"]
     rows = [
         [
@@ -92,16 +88,16 @@ def _families(facts: Facts) -> Table | None:
     return _table("Families of the gaps", ["", "best by AIC", "mean KS", "within the 5 % bound"], rows)
 
 
-def _dispersion(facts: Facts) -> Table | None:
+def _dispersion(facts: Facts) -> list[RenderableType]:
     rows = rows_of(facts["dispersion"]["scales"])
     if not rows:
-        return None
+        return []
     header = ["", *(duration(row["scale_s"]) for row in rows)]
     cells = [[title, *(number(row[key]) for row in rows)] for key, title in (("idc", "IDC"), ("allan", "Allan"))]
     return _table("Dispersion of counts by scale (Poisson: 1)", header, cells)
 
 
-def _lengths(classes: Sequence[tuple[str, Facts]]) -> Table | None:
+def _lengths(classes: Sequence[tuple[str, Facts]]) -> list[RenderableType]:
     rows = []
     for name, of in classes:
         for side in ("request", "response"):
@@ -119,7 +115,7 @@ def _lengths(classes: Sequence[tuple[str, Facts]]) -> Table | None:
     return _table("Tokens", header, rows, words=2)
 
 
-def _bursts(facts: Facts, clock: Clock) -> Table | None:
+def _bursts(facts: Facts, clock: Clock) -> list[RenderableType]:
     found = rows_of(facts["bursts"]["episodes"])
     found.sort(key=lambda row: -(row["excess"] or 0.0))
     rows = [
@@ -134,10 +130,10 @@ def _bursts(facts: Facts, clock: Clock) -> Table | None:
     return _table(f"Greatest of {number(facts['bursts']['n'])} bursts", header, rows)
 
 
-def _failures(facts: Facts) -> Table | None:
+def _failures(facts: Facts) -> list[RenderableType]:
     found = facts["failures"]
     if not found["failed"]:
-        return None
+        return []
     groups: Sequence[tuple[str, Callable[[Any], str]]] = (
         ("by_model", lambda row: str(row["name"])),
         ("by_log_type", lambda row: str(row["name"])),
@@ -154,7 +150,7 @@ def _failures(facts: Facts) -> Table | None:
     return _table("Failures", ["", "requests", "failed", "ratio", "95 % bounds"], rows)
 
 
-def _beside(facts: Facts) -> Table | None:
+def _beside(facts: Facts) -> list[RenderableType]:
     """Return the figures that were published of BurstGPT, too, and that this trace has."""
     figures: list[Figure] = [*RATE, *BURSTINESS, *LENGTHS, *RELATION, *SESSIONS[:3], *FAILURES]
     rows = [

@@ -148,10 +148,15 @@ def _trace(args: argparse.Namespace, path: Path, stage: _Stage) -> Trace:
 def _page(args: argparse.Namespace, found: _Found) -> str:
     from workload.report.analysis_html import analysis_page  # noqa: PLC0415 - draws with matplotlib, an extra
 
-    other = args.compare.name if args.compare else ""
-    return analysis_page(
-        found.facts, name=args.file.name, comparison=found.comparison, other=other, by_class=args.by_class
-    )
+    name, other = _names(args)
+    return analysis_page(found.facts, name=name, comparison=found.comparison, other=other, by_class=args.by_class)
+
+
+def _names(args: argparse.Namespace) -> tuple[str, str]:
+    """Return what the two traces are called: their files' names, their paths where those are the same."""
+    if args.compare is None or args.compare.name != args.file.name:
+        return args.file.name, args.compare.name if args.compare else ""
+    return str(args.file), str(args.compare)
 
 
 def _print(args: argparse.Namespace, found: _Found) -> None:
@@ -159,9 +164,10 @@ def _print(args: argparse.Namespace, found: _Found) -> None:
 
     console = Console(highlight=False)
     wide = console if console.is_terminal else Console(width=140, highlight=False)
-    wide.print(analysis_text(found.facts, name=args.file.name, by_class=args.by_class))
+    name, other = _names(args)
+    wide.print(analysis_text(found.facts, name=name, by_class=args.by_class))
     if found.comparison is not None:
-        wide.print(comparison_text(found.comparison, args.file.name, args.compare.name))
+        wide.print(comparison_text(found.comparison, name, other))
 
 
 def _moment(text: str) -> datetime:

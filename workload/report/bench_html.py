@@ -17,6 +17,7 @@ from workload.report.bench_rows import (
     described,
     quantile,
     rate_title,
+    rate_words,
     reasons,
 )
 from workload.report.numbers import known, number, percent
@@ -37,6 +38,7 @@ from workload.report.plot_specs import Axis
 from workload.report.published import PAPER
 from workload.report.tables import pairs, table
 
+_FIRST = 6  # sentences of the verdict that stand out
 _PAPER = (
     "“Variations in burstiness in BurstGPT lead to memory bottlenecks, causing spikes in failure rates and performance "
     "degradation.” "
@@ -68,7 +70,8 @@ def _lead(result: Mapping[str, Any], runs: Sequence[Run]) -> list[Html]:
             f"{len(runs)} runs at equal mean rate and equal lengths; only the burstiness of the arrivals differs.",
             kind="lead",
         ),
-        listed(sentences, f"verdict {kind}"),
+        listed(sentences[:_FIRST], f"verdict {kind}"),
+        *([listed(sentences[_FIRST:], "more")] if sentences[_FIRST:] else []),
     ]
 
 
@@ -90,25 +93,47 @@ def _runs(groups: Groups, result: Mapping[str, Any]) -> list[Html]:
 
 
 def _limits(result: Mapping[str, Any]) -> list[Html]:
-    """Return the verdict's numbers: where each rate breaks, up to which rate and with how much memory it holds."""
+    """Return the verdict's numbers: up to which rate, and with how much memory, each burstiness holds."""
     verdict = result.get("verdict") or {}
     rates, memory = verdict.get("rate_headroom") or [], verdict.get("kv_headroom") or []
     tables = []
-    if isinstance(rates, list) and rates:
+    if rates:
         rows = [[number(r["cv"]), number(r["low_per_s"]), number(r["high_per_s"]), number(r["of_rate"])] for r in rates]
         header = ["CV", "holds at, 1/s", "breaks at, 1/s", "of the rate asked"]
         tables.append(table(header, rows, caption="Rate that meets the objective"))
-    if isinstance(memory, list) and memory:
-        rows = [
-            [f"{number(m['rate_per_s'])}/s", number(m["cv"]), number(m["factor"]), number(m["tokens"]), str(m["how"])]
-            for m in memory
-        ]
-        header = ["rate", "CV", "times what there is", "tokens", "how"]
-        tables.append(table(header, rows, caption="KV memory that meets the objective; - where no amount does"))
+    if memory:
+        tables.append(_memory_table(memory))
     return [element("div", *tables)] if tables else []
 
 
-_TIMED = {"ttft_s": "TTFT", "latency_s": "latency", "tpot_s": "per token", "stall_s": "longest pause"}
+def _memory_table(memory: Sequence[Mapping[str, Any]]) -> Html:
+    found = {(m["rate_per_s"], m["cv"]): m for m in memory}
+    cvs = sorted({m["cv"] for m in memory})
+    rows = [
+        [rate_words(asked), *(_memory_cell(found.get((asked, at))) for at in cvs)]
+        for asked in sorted({m["rate_per_s"] for m in memory})
+    ]
+    how = ", ".join(sorted({str(m["how"]) for m in memory}))
+    caption = f"KV memory that meets the objective ({how}), in times what there is or in tokens; - where no amount does"
+    return table(["rate", *(f"CV {number(at)}" for at in cvs)], rows, caption=caption)
+
+
+def _memory_cell(found: Mapping[str, Any] | None) -> str:
+    if found is None or not known(found["tokens"]):
+        return "-"
+    tokens = f"{number(round(found['tokens']))} tokens"
+    return f"{number(found['factor'])} ({tokens})" if known(found["factor"]) else tokens
+
+
+_COLUMNS = [
+    *(
+        (what, words, q)
+        for what, words in (("ttft_s", "TTFT"), ("latency_s", "latency"))
+        for q in ("p50", "p90", "p99")
+    ),
+    *(("tpot_s", "per token", q) for q in ("p50", "p99")),
+    ("stall_s", "longest pause", "p99"),
+]
 _TIMES = (
     ("ttft_s", "p50", "Time to the first token, median"),
     ("ttft_s", "p99", "Time to the first token, p99"),
@@ -128,9 +153,8 @@ def _latency(groups: Groups) -> list[Html]:
     ]
     if not plots:
         return [absent("No response was timed.")]
-    columns = [(what, words, q) for what, words in _TIMED.items() for q in ("p50", "p90", "p99")]
     rows = [
-        [rate_title(asked), number(cv(run)), *(number(quantile(run, what, q)) for what, _, q in columns)]
+        [rate_words(asked), number(cv(run)), *(number(quantile(run, what, q)) for what, _, q in _COLUMNS)]
         for asked, runs in groups
         for run in runs
     ]
@@ -140,7 +164,7 @@ def _latency(groups: Groups) -> list[Html]:
             "the median does not, only the requests that arrive inside bursts wait."
         ),
         side_by_side(*plots),
-        table(["rate", "CV", *(f"{words} {q}" for _, words, q in columns)], rows, caption="Seconds", wide=True),
+        table(["rate", "CV", *(f"{words} {q}" for _, words, q in _COLUMNS)], rows, caption="Seconds", wide=True),
     ]
 
 
@@ -168,7 +192,7 @@ def _reasons_table(groups: Groups) -> list[Html]:
     if not every:
         return [paragraph("No request failed in any run.")]
     rows = [
-        [rate_title(asked), number(cv(run)), percent(run.get("failed_ratio")),
+        [rate_words(asked), number(cv(run)), percent(run.get("failed_ratio")),
          *(number((run.get("failures") or {}).get(reason, 0)) for reason in every)]
         for asked, runs in groups for run in runs
     ]  # fmt: skip

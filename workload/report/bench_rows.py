@@ -84,10 +84,16 @@ def rate_title(asked: float | None) -> str:
     return "Rate not told" if asked is None else f"{asked:,.4g} requests/s"
 
 
+def rate_words(asked: float | None) -> str:
+    """Return the rate of a group of runs, short."""
+    return "-" if asked is None else f"{asked:,.4g}/s"
+
+
 def described(value: object) -> str:
     """Return a setting as words: a list comma-separated, a mapping as its pairs."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {described(of)}" for name, of in value.items()) or "-"
+        told = (f"{str(name).replace('_', ' ')} {described(of)}" for name, of in value.items() if of not in (None, []))
+        return ", ".join(told) or "-"
     if isinstance(value, list | tuple):
         return ", ".join(described(item) for item in value) or "-"
     if isinstance(value, bool):

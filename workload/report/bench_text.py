@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from workload.report.bench_rows import COLUMNS, EXPLAINED, Run, by_rate, cv, described, rate_title, reasons
+from workload.report.bench_rows import COLUMNS, EXPLAINED, Run, by_rate, cv, described, rate_title, rate_words, reasons
 from workload.report.numbers import known, number
 
 
@@ -19,11 +19,11 @@ def bench_text(result: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [_verdict(result.get("verdict") or {}), Text()]
     groups = by_rate(result)
     if not groups:
-        parts.append(Text("no run was finished"))
+        parts += [Text("no run was finished"), Text()]
     for asked, runs in groups:
-        parts += [_table(asked, runs), Text()]
-        if failing := reasons(runs):
-            parts += [_failures(runs, failing), Text()]
+        parts += [Text(rate_title(asked), style="bold"), _table(runs), Text()]
+    if failing := reasons([run for _, runs in groups for run in runs]):
+        parts += [Text("failures by reason", style="bold"), _failures(groups, failing), Text()]
     parts.append(Text(EXPLAINED, style="dim"))
     for name in ("slo", "server"):
         if told := result.get(name):
@@ -34,28 +34,27 @@ def bench_text(result: Mapping[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-def _verdict(verdict: Mapping[str, Any]) -> Text:
+def _verdict(verdict: Mapping[str, Any]) -> RenderableType:
     sentences = verdict.get("sentences") or ["no verdict"]
     style = "bold red" if known(verdict.get("fails_from_cv")) else "bold green"
-    return Text("\n").join(
-        Text(str(sentence), style=style if place == 0 else "") for place, sentence in enumerate(sentences)
-    )
+    return Group(*(Text(str(sentence), style=style if place == 0 else "") for place, sentence in enumerate(sentences)))
 
 
-def _table(asked: float | None, runs: Sequence[Run]) -> Table:
-    table = Table(title=rate_title(asked), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+def _table(runs: Sequence[Run]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0))
     for title, _ in COLUMNS:
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", header_style="dim", no_wrap=True)
     for run in runs:
         table.add_row(*(Text(cell(run)) for _, cell in COLUMNS))
     return table
 
 
-def _failures(runs: Sequence[Run], failing: Sequence[str]) -> Table:
-    table = Table(title="failures by reason", title_justify="left", box=None, padding=(0, 1, 0, 0))
-    table.add_column("CV", justify="right")
-    for reason in failing:
-        table.add_column(Text(reason), justify="right")
-    for run in runs:
-        table.add_row(number(cv(run)), *(number((run.get("failures") or {}).get(reason, 0)) for reason in failing))
+def _failures(groups: Sequence[tuple[float | None, Sequence[Run]]], failing: Sequence[str]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for title in ("rate", "CV", *failing):
+        table.add_column(Text(title, style="dim"), justify="right")
+    for asked, runs in groups:
+        for run in runs:
+            counts = [number((run.get("failures") or {}).get(reason, 0)) for reason in failing]
+            table.add_row(rate_words(asked), number(cv(run)), *counts)
     return table

@@ -68,11 +68,11 @@ def word(distance: float) -> str:
     return next((told for most, told in _WORDS if distance <= most), "far apart")
 
 
-def summary(of: Facts, name: str, other: str) -> str:
+def summary(of: Facts) -> str:
     """Return the comparison in a sentence or two."""
     told = [(found["ks"], title) for key, title, _ in COLUMNS if known((found := of["differences"][key])["ks"])]
     if not told:
-        return f"{name} and {other} have no column in common that can be compared."
+        return "They have no column in common that can be compared."
     told.sort(reverse=True)
     parts = ", ".join(f"{title} {word(ks)} (KS {number(ks)})" for ks, title in told)
-    return f"{other} against {name}: {parts}."
+    return f"{parts[:1].upper()}{parts[1:]}."

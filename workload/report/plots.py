@@ -7,6 +7,7 @@ returns what ``workload.report.svg.for_page`` makes of the drawing: page colours
 from collections.abc import Callable
 from datetime import UTC
 from io import StringIO
+from math import ceil
 from typing import Any, Literal
 
 import numpy as np
@@ -64,9 +65,11 @@ def draw(plot: Plot) -> str:
             )  # fmt: skip
         _set_axis(axes, "x", plot.x)
         _set_axis(axes, "y", plot.y)
-        if (labels := sum(bool(series.label) for series in plot.series)) > 1:
-            columns = min(labels, 6 if plot.size == "wide" else 3)
-            axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=columns, borderaxespad=0, columnspacing=1.4)
+        labels = [series.label for series in plot.series if series.label]
+        if len(labels) > 1:
+            columns = int(SIZES[plot.size][0] * 0.9 / (max(map(len, labels)) * _LETTER + 40)) or 1
+            place: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "borderaxespad": 0}
+            axes.legend(ncols=min(columns, len(labels)), columnspacing=1.4, **place)
 
     return _svg(paint, plot.name, plot.title, plot.description, plot.size)
 
@@ -126,10 +129,16 @@ def _make_room(figure: Figure, axes: Axes, width: int, height: int) -> None:
     below = (
         8 + _LINE + (_LINE if axes.get_xlabel() or isinstance(axes.xaxis.get_major_locator(), AutoDateLocator) else 0)
     )
-    above = 8 + (_LINE if axes.get_legend() else 0)
+    above = 8 + _LINE * _legend_lines(axes)
     marked = max((len(text.get_text()) for text in axes.texts if text.get_gid() == _MARK), default=0)
     right = max(6 + marked * 6.2, ticks_x / 2)
     figure.subplots_adjust(left=left / width, right=1 - right / width, bottom=below / height, top=1 - above / height)
+
+
+def _legend_lines(axes: Axes) -> int:
+    legend = axes.get_legend()
+    columns = getattr(legend, "_ncols", 1)  # it has no getter
+    return 0 if legend is None else ceil(len(legend.get_texts()) / columns)
 
 
 def _widest(axis: XAxis | YAxis) -> int:

@@ -16,47 +16,46 @@ def comparison_section(comparison: Facts, name: str, other: str) -> Section:
     """Return the section of ``comparison`` (``Comparison.as_dict()``) of the traces called ``name`` and ``other``."""
     whole = comparison["all"]
     shown = [column for column in COLUMNS if known(whole["differences"][column[0]]["ks"])]
-    distances = ["", f"n, {name}", f"n, {other}", f"mean, {name}", f"mean, {other}", "KS", "that is", "p"]
+    distances = ["", "n of A", "n of B", "mean of A", "mean of B", "KS", "that is", "p"]
     body = [
         how_to_read(
-            "Lines along the diagonal are equal distributions; above it the second trace is greater there. KS is the "
-            "greatest distance of two distributions, 0 to 1: below 0.02 alike, below 0.1 close. A model or a scaled "
-            "trace that is to stand in for another should be close in lengths and in the CV of the windows."
+            "Lines along the diagonal are equal distributions; above it B is greater there. KS is the greatest "
+            "distance of two distributions, 0 to 1: up to 0.02 alike, up to 0.1 close. A model or a scaled trace "
+            "that is to stand in for another should be close in lengths and in the CV of the windows."
         ),
-        paragraph(summary(whole, name, other)),
-        table(["", name, other, "second over first"], number_rows(whole)),
-        table(distances, distance_rows(whole), wide=True),
-        side_by_side(*(part for column in shown for part in _quantiles(whole, column, name, other))),
-        *_classes(comparison, name, other),
+        paragraph(element("b", "A"), f" is {name}, ", element("b", "B"), f" is {other}. {summary(whole)}"),
+        table(["", "A", "B", "B over A"], number_rows(whole)),
+        table(distances, distance_rows(whole)),
+        side_by_side(*(part for column in shown for part in _quantiles(whole, column))),
+        *_classes(comparison),
         method(*(f"{note[:1].upper()}{note[1:].rstrip('.')}. " for note in comparison["notes"])),
     ]
     return Section("comparison", f"{other} beside {name}", body)
 
 
-def _quantiles(of: Facts, column: tuple[str, str, Callable[[object], str]], name: str, other: str) -> tuple[Html, Html]:
+def _quantiles(of: Facts, column: tuple[str, str, Callable[[object], str]]) -> tuple[Html, Html]:
     key, title, write = column
     found = of["differences"][key]["quantiles"]
     a, b = floats(found["a"]), floats(found["b"])
     good = (a > 0) & (b > 0)
-    ends = (
-        floats([min(a[good].min(), b[good].min()), max(a[good].max(), b[good].max())]) if good.any() else floats([1, 2])
-    )
+    either = floats([*a[good], *b[good]])
+    ends = floats([either.min(), either.max()]) if len(either) else floats([1, 2])
     plot = Plot(
         name=f"compared-{key.replace('_', '-')}",
-        title=f"Quantiles of the {title}, {other} against {name}",
+        title=f"Quantiles of the {title}, B against A",
         description=f"KS distance {number(of['differences'][key]['ks'])}.",
         series=[
             Series(x=ends, y=ends, style="dashed", colour="muted"),
             Series(x=a[good], y=b[good], style="line+dots"),
         ],
-        x=Axis(label=f"{name}: {title}", scale="log"),
-        y=Axis(label=other, scale="log"),
+        x=Axis(label=f"A: {title}", scale="log"),
+        y=Axis(label="B", scale="log"),
     )
-    header = [title, name, other, "second over first"]
+    header = [title, "A", "B", "B over A"]
     return figure(draw(plot), f"Quantiles of the {title}."), table(header, quantile_rows(of, key, write))
 
 
-def _classes(comparison: Facts, name: str, other: str) -> list[Html]:
+def _classes(comparison: Facts) -> list[Html]:
     parts: list[Html] = []
     if comparison["classes"]:
         rows = [
@@ -69,11 +68,10 @@ def _classes(comparison: Facts, name: str, other: str) -> list[Html]:
             ]
             for of in comparison["classes"]
         ]
-        header = ["", f"n, {name}", f"n, {other}", f"window CV, {name}", f"window CV, {other}", "KS of gaps",
-                  "KS of requests", "KS of responses"]  # fmt: skip
+        header = ["", "n of A", "n of B", "window CV, A", "window CV, B", "KS of gaps", "requests", "responses"]
         parts += [element("h3", "Class by class"), table(header, rows, wide=True)]
-    alone = [f"Only in {of}: {', '.join(names)}." for of, names in (
-        (name, comparison["only_a"]), (other, comparison["only_b"])) if names]  # fmt: skip
+    only = (("A", comparison["only_a"]), ("B", comparison["only_b"]))
+    alone = [f"Only in {of}: {', '.join(names)}." for of, names in only if names]
     return [*parts, listed(alone)] if alone else parts
 
 
