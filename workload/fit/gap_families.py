@@ -16,7 +16,7 @@ from workload.fit.candidates import TINY, Candidate, Floats, gamma_cdf, log_gamm
 from workload.scale.renewal import weibull_shape
 
 FAMILIES = ("exponential", "gamma", "weibull", "lognormal")
-KS_GAPS_MAX = 20_000  # distribution functions are worked out for so many gaps, spread evenly
+KS_GAPS_MAX = 8_000  # distribution functions are worked out for so many gaps, spread evenly
 _WEIBULL_STEPS = 20
 _WEIBULL_CLOSE = 1e-6
 
