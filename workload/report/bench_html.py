@@ -89,21 +89,18 @@ def _runs(groups: Groups, result: Mapping[str, Any]) -> list[Html]:
         parts.append(table([title for title, _ in COLUMNS], rows, caption=rate_title(asked), words=0, wide=True))
     share = (result.get("slo") or {}).get("share")
     maps = heat_map(groups, float(share) if known(share) else 0.99)
-    return [*parts, method(EXPLAINED), *([side_by_side(*maps, *_limits(result))] if maps else _limits(result))]
+    rates, memory = _limits(result)
+    return [*parts, method(EXPLAINED), side_by_side(*maps, *rates), *memory]
 
 
-def _limits(result: Mapping[str, Any]) -> list[Html]:
-    """Return the verdict's numbers: up to which rate, and with how much memory, each burstiness holds."""
+def _limits(result: Mapping[str, Any]) -> tuple[list[Html], list[Html]]:
+    """Return the verdict's numbers: up to which rate each burstiness holds, and with how much memory."""
     verdict = result.get("verdict") or {}
     rates, memory = verdict.get("rate_headroom") or [], verdict.get("kv_headroom") or []
-    tables = []
-    if rates:
-        rows = [[number(r["cv"]), number(r["low_per_s"]), number(r["high_per_s"]), number(r["of_rate"])] for r in rates]
-        header = ["CV", "holds at, 1/s", "breaks at, 1/s", "of the rate asked"]
-        tables.append(table(header, rows, caption="Rate that meets the objective"))
-    if memory:
-        tables.append(_memory_table(memory))
-    return [element("div", *tables)] if tables else []
+    rows = [[number(r["cv"]), number(r["low_per_s"]), number(r["high_per_s"]), number(r["of_rate"])] for r in rates]
+    header = ["CV", "holds at, 1/s", "breaks at, 1/s", "of the rate asked"]
+    told = [table(header, rows, caption="Rate that meets the objective")] if rows else []
+    return told, [_memory_table(memory)] if memory else []
 
 
 def _memory_table(memory: Sequence[Mapping[str, Any]]) -> Html:

@@ -9,7 +9,7 @@ from itertools import cycle
 from math import nan
 from typing import TypeAlias
 
-from workload.report.bench_rows import Run, cv, rate_title, reasons, target
+from workload.report.bench_rows import Run, cv, rate_title, rate_words, reasons, target
 from workload.report.numbers import known, number, percent
 from workload.report.page import Html, element, figure
 from workload.report.plot_specs import Axis, HeatMap, Plot, Series
@@ -49,7 +49,7 @@ def against_cv(groups: Groups, measure: Measure) -> list[Html]:
             low, high = (floats([run.get(key, nan) for run in measured]) for key in measure.bounds)
             series.append(Series(x=xs, y=low, upper=high, style="band", colour=colour))
         ys = floats([measure.value(run) or 0.0 for run in measured])
-        series.append(Series(x=xs, y=ys, label=rate_title(asked), style="line+dots", colour=colour))
+        series.append(Series(x=xs, y=ys, label=rate_words(asked), style="line+dots", colour=colour))
     if not series:
         return []
     drawn = Plot(
@@ -83,7 +83,7 @@ def by_reason(groups: Groups) -> list[Html]:
     title = f"Failures by reason, {rate_title(asked)}"
     plot = Plot(name="reasons", title=title, description=title, series=lines, x=_cv_axis(groups),
                 y=Axis(label="requests", low=0))  # fmt: skip
-    return [figure(draw(plot), title)]
+    return [figure(draw(plot), f"{title}: {', '.join(reasons(runs)[: len(_COLOURS)])}.")]
 
 
 def heat_map(groups: Groups, share: float) -> list[Html]:

@@ -46,8 +46,12 @@ def distance_rows(of: Facts) -> list[list[str]]:
         if known(found.get("ks")):
             counts = [number(found["n_a"]), number(found["n_b"])]
             means = [write(found["mean_a"]), write(found["mean_b"])]
-            rows.append([title, *counts, *means, number(found["ks"]), word(found["ks"]), number(found["p_value"])])
+            rows.append([title, *counts, *means, number(found["ks"]), word(found["ks"]), _chance(found["p_value"])])
     return rows
+
+
+def _chance(p_value: object) -> str:
+    return "< 0.001" if known(p_value) and p_value < 0.001 else number(p_value)
 
 
 def quantile_rows(of: Facts, key: str, write: Callable[[object], str]) -> list[list[str]]:
