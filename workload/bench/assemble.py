@@ -24,7 +24,9 @@ def assemble(plan: Plan, found: Findings, server: Server, *, assumptions: Sequen
     lengths = plan.source.trace
     judged = verdict(found.runs, plan.slo, rate_headroom=found.rates, kv_headroom=found.memory)
     if not found.complete:
-        judged["sentences"].append(f"Ended early: {len(found.runs)} of {len(plan.points())} points were measured.")
+        points, all_points = len(found.runs), len(plan.points())
+        done = f"{points} of {all_points} points were measured" if points < all_points else "the searches are not whole"
+        judged["sentences"].append(f"Ended early: {done}.")
     return Result(
         format=FORMAT,
         version=VERSION,

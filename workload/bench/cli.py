@@ -10,6 +10,7 @@ from workload.bench.output import Outputs
 from workload.bench.plan import Plan
 from workload.bench.result import Objective
 from workload.bench.source import Source, builtin_source, model_source, trace_source
+from workload.engine.options import engine_options_given
 from workload.generate.models import find_model
 from workload.scale.sweep import CV_MAX, CV_MIN
 
@@ -19,7 +20,10 @@ REQUESTS_MIN = 20
 
 def main(argv: list[str]) -> int:
     """Measure and report. Returns 0 (1 with ``--fail-if-missed``); raises ``OperatorError`` for bad input."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.url and (given := engine_options_given(args, parser)):
+        raise OperatorError(f"{', '.join(given)}: of the simulated engine; a real server is configured where it runs")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     outputs = Outputs.of(html=args.html, json=args.json, folder=args.out)
     plan = _plan(args)

@@ -47,6 +47,25 @@ def add_engine_options(parser: argparse.ArgumentParser, title: str | None = None
     )
 
 
+NAMES = (
+    "kv_blocks",
+    "block_tokens",
+    "max_running",
+    "max_waiting",
+    "max_model_len",
+    "max_batched_tokens",
+    "queue_timeout_s",
+    "decode_tokens_per_s",
+    "prefill_tokens_per_s",
+)
+
+
+def engine_options_given(args: argparse.Namespace, parser: argparse.ArgumentParser) -> list[str]:
+    """Return which of these options differ from their defaults, as they are written."""
+    given = [name for name in NAMES if getattr(args, name) != parser.get_default(name)]
+    return [f"--{name.replace('_', '-')}" for name in given]
+
+
 def limits_of(args: argparse.Namespace) -> Limits:
     """Return what the engine may hold, as parsed."""
     return Limits(

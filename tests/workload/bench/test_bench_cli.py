@@ -108,6 +108,7 @@ def test_lengths_come_from_a_trace_or_a_model(capsys, tmp_path):
         (["--simulate", "--trace", "/nowhere/trace.csv"], "cannot read the trace"),
         (["--simulate", "--html", "/nowhere/report.html"], "there is no folder"),
         (["--url", "localhost:8000"], "must begin with http"),
+        (["--url", "http://127.0.0.1:9/v1", "--kv-blocks", "99"], "--kv-blocks: of the simulated engine"),
         (["--url", "http://127.0.0.1:9/v1", "--api-key-env", "BURSTWATCH_NO_SUCH_KEY"], "is not set"),
     ],
 )
