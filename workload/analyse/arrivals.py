@@ -93,6 +93,17 @@ class Arrivals:
         requests: Int64s = np.diff(upto[np.searchsorted(self.at, inside.astype(self.at.dtype))])
         return requests
 
+    def per_second(self, start_s: int, end_s: int) -> NDArray[np.int32]:
+        """Return the requests in each second from ``start_s`` to before ``end_s``, which are around all requests."""
+        counts = np.zeros(end_s - start_s, np.int32)
+        if self.whole:
+            counts[self.at + np.int32(self.start - start_s)] = self.counts
+        elif self.n:
+            at = (self.at + self.start) // SECOND_US
+            first = np.flatnonzero(np.concatenate([[True], at[1:] != at[:-1]]))
+            counts[at[first] - start_s] = np.add.reduceat(self.counts, first)
+        return counts
+
 
 def seconds_since(times_us: Int64s, start: int) -> NDArray[np.int32]:
     """Return whole seconds since second ``start`` of times in microseconds, piece by piece (a third of the time)."""

@@ -39,12 +39,9 @@ class _Scan:
         first = int(arrivals.first_s) // BLOCK_S * BLOCK_S
         self._base = first - LONGEST_S - BLOCK_S  # windows may look back before the first request
         self._until = int(arrivals.last_s) + 1
-        edges = np.arange(self._base, self._until + BLOCK_S + 1, dtype=np.int64)
-        counts = arrivals.between(edges)
-        self._counts = counts.astype(np.int32)
-        self._upto: NDArray[Any] = np.concatenate([[0], np.cumsum(counts)]).astype(
-            np.int32 if arrivals.n < 2**31 else np.int64
-        )
+        self._counts = counts = arrivals.per_second(self._base, self._until + BLOCK_S)
+        self._upto: NDArray[Any] = np.zeros(len(counts) + 1, np.int32 if arrivals.n < 2**31 else np.int64)
+        np.cumsum(counts, out=self._upto[1:])
         self._busy = np.flatnonzero(counts) + self._base  # seconds with requests
         self._settings = settings
         self._detector = ScanZ("", settings)

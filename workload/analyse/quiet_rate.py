@@ -99,29 +99,32 @@ class QuietRate:
     ) -> tuple[list[float], list[float]]:
         mean, phi, expected, usual = self._mean, self.dispersion, self.expected, self._usual
         top = max(self._levels)
-        means, spreads = [], []
-        for i, x in enumerate(arrivals):
+        means: list[float] = []
+        spreads: list[float] = []
+        for x, now, high in zip(arrivals, usual_of, highest, strict=True):  # a million times: no calls of min and max
             self._blocks += 1
-            weight = 1 / (self._blocks + 1)
-            gain = max(_GAIN_MEAN, weight)
+            gain = slow = 1 / (self._blocks + 1)
+            gain = max(_GAIN_MEAN, gain)
             taken: float = x
             if self._blocks > _BLOCKS_PLAIN:
-                spread = sqrt(phi * max(expected, _FLOOR))
-                floor = max(mean, _FLOOR)
+                floor = max(_FLOOR, mean)
                 cap = mean + 3 * sqrt(phi * floor) + 1
+                most = expected + 3 * sqrt(phi * (max(_FLOOR, expected))) + 1
                 if not cap < x <= expected:
-                    off = min(x, cap) - mean
-                    phi = max(1.0, phi + max(_GAIN_DISPERSION, weight) * (off * off / floor - phi))
-                taken = min(x, expected + 3 * spread + 1)
+                    off = (min(cap, x)) - mean
+                    slow = max(_GAIN_DISPERSION, slow)
+                    phi += slow * (off * off / floor - phi)
+                    phi = phi if phi > 1 else 1.0
+                taken = min(most, x)
             mean = expected = mean + gain * (taken - mean)
-            now = usual_of[i]
             if now is not None:
                 usual = now if usual is None else usual + gain * (now - usual)
             if usual is not None:
                 prior = _PRIOR * phi
                 level = (mean + prior) / (usual + prior)
-                expected = max(mean, highest[i] * max(level, top))
-                if not i:  # a bin ended
+                raised = high * (max(top, level))
+                expected = max(mean, raised)
+                if not means:  # a bin ended
                     self._levels = (level, *self._levels[:2])
                     top = max(self._levels)
             means.append(expected)
