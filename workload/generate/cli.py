@@ -16,7 +16,7 @@ from workload import builtin
 from workload.arguments import above_zero
 from workload.generate.make import DURATION_S, Asked, from_builtin, from_models, from_trace
 from workload.generate.models import built_in_models, find_model
-from workload.generate.output import STDOUT, files_of, report, tell, write_all, write_json
+from workload.generate.output import STDOUT, busy, files_of, report, tell, write_all, write_json
 from workload.scale.methods import METHODS
 from workload.scale.proof import TOLERANCE
 from workload.scale.sweep import CV_MAX, CV_MIN
@@ -189,14 +189,16 @@ def _make(args: argparse.Namespace) -> int:
         accept_change=args.accept_burstiness_change,
         tolerance=args.tolerance,
     )
-    if args.model:
-        made = from_models([find_model(name) for name in args.model], asked)
-    elif args.trace:
-        made = from_trace(read_trace(Path(args.trace)), asked)
-    else:
-        made = from_builtin(asked)
+    with busy("making the trace"):
+        if args.model:
+            made = from_models([find_model(name) for name in args.model], asked)
+        elif args.trace:
+            made = from_trace(read_trace(Path(args.trace)), asked)
+        else:
+            made = from_builtin(asked)
     files = files_of(args.out, made)
-    write_all(made, files)
+    with busy("writing it"):
+        write_all(made, files)
     tree = report(made, files, args.seed)
     if args.proof:
         write_json(args.proof, tree)

@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +18,11 @@ from workload.trace.columns import Trace
 from workload.trace.write import write_trace
 
 STDOUT = "-"
+
+
+def busy(what: str) -> AbstractContextManager[object]:
+    """Return a context in which a terminal shows that work goes on, and what; elsewhere nothing is shown."""
+    return Console(stderr=True).status(f"{what} ...") if sys.stderr.isatty() else nullcontext()
 
 
 def files_of(out: str, made: Sequence[Made]) -> list[Path | None]:

@@ -12,6 +12,7 @@ from workload.scale.methods import Scaled
 from workload.trace.columns import Trace
 
 Ints = NDArray[np.int64]
+Int32s = NDArray[np.int32]
 
 TOLERANCE = 0.1
 QUANTILES = (0.5, 0.9, 0.99)
@@ -155,7 +156,7 @@ def length_checks(source: Trace, made: Trace) -> Iterator[Check]:
             continue
         for q in QUANTILES:
             yield _quantile_check(f"{name} p{100 * q:g}", before, after, q)
-        sizes = len(np.unique(before.units)), len(np.unique(after.units))
+        sizes = before.units, after.units
         yield distance_check(f"KS of {name}", before.values, after.values, independent=sizes)
 
 
@@ -164,22 +165,32 @@ class Sample:
     """Lengths and whose they are: turns of one session are alike, so they count as one where chance is judged."""
 
     values: Ints
-    units: Ints
+    session: Int32s
 
     @classmethod
     def of(cls, trace: Trace, name: str) -> "Sample":
-        """Return the known lengths of the requests that were served."""
+        """Return the known lengths of the requests that were served; session -1 for none."""
         column: Ints = getattr(trace, name)
         kept = ~trace.failed & (column >= 0)
-        session = trace.session.codes.astype(np.int64)
-        units = np.where(session >= 0, session, len(trace.session.names) + np.arange(len(trace)))
-        return cls(column[kept], units[kept])
+        return cls(column[kept], trace.session.codes[kept])
+
+    @property
+    def units(self) -> int:
+        """How many sessions, and requests without one, there are."""
+        alone, turns = _turns(self.session)
+        return alone + int(np.count_nonzero(turns))
 
     def independent(self, q: float) -> float:
         """Return how many independent values the quantile ``q`` rests on: Kish's number of the sessions above it."""
-        _, turns = np.unique(self.units[self.values >= np.quantile(self.values, q)], return_counts=True)
-        kish = float(turns.sum()) ** 2 / float(turns @ turns)
+        alone, turns = _turns(self.session[self.values >= np.quantile(self.values, q)])
+        kish = (alone + float(turns.sum())) ** 2 / (alone + float(turns @ turns))
         return max(min(kish / (1 - q), len(self.values)), 1.0)
+
+
+def _turns(session: Int32s) -> tuple[int, Ints]:
+    """Return how many have no session, and each session's number."""
+    within = session[session >= 0]
+    return len(session) - len(within), np.bincount(within)
 
 
 def _quantile_check(name: str, before: Sample, after: Sample, q: float) -> Check:
