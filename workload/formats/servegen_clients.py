@@ -27,6 +27,9 @@ NO_REQUESTS = (
 )
 PATTERNS = ("Gamma", "Weibull", "Exponential")
 _CELLS = 6
+_RATE_MAX = 100_000
+_SHAPE_MIN = 0.01  # a CV of 10 for Gamma, of 10^58 for Weibull: nothing was ever fitted below
+_CHUNK = 65_536
 _PAIR = re.compile(r"\s*(\d{1,9})\s*:\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d{1,3})?)\s*(?:,|$)")
 
 Lengths = Mapping[int, float]
@@ -75,11 +78,14 @@ def parse_window(line: str) -> Window:
         raise ValueError("a window's numbers must be zero or more")
     rate, cv, shape, scale = numbers
     pattern = cells[3] or None
-    if pattern is not None and (
-        pattern not in PATTERNS or rate == 0 or (pattern != "Exponential" and shape * scale == 0)
-    ):
-        raise ValueError(f"pattern must be one of {', '.join(PATTERNS)} with a rate, shape and scale above 0")
-    return Window(start_s=int(cells[0]), rate_per_s=rate, cv=cv, pattern=pattern, shape=shape, scale=scale)
+    if pattern is not None and (pattern not in PATTERNS or rate == 0):
+        raise ValueError(f"pattern must be one of {', '.join(PATTERNS)}, with a rate above 0")
+    if pattern in {"Gamma", "Weibull"} and (shape < _SHAPE_MIN or scale == 0):
+        raise ValueError(f"shape must be at least {_SHAPE_MIN} and scale above 0")
+    window = Window(start_s=int(cells[0]), rate_per_s=rate, cv=cv, pattern=pattern, shape=shape, scale=scale)
+    if pattern is not None and not 1 / _RATE_MAX <= window.mean_gap_s < float("inf"):
+        raise ValueError(f"no client sends more than {_RATE_MAX:,} requests a second")
+    return window
 
 
 def read_windows(lines: Iterable[bytes], reading: Reading) -> Iterator[Window]:
@@ -135,23 +141,23 @@ def requests(
         end = listed[i + 1].start_s if i + 1 < len(listed) else window.start_s + last_window_s
         if window.pattern is None:
             continue
-        times = _times(window, end, rng)
         latest = [at for at in starts if at <= window.start_s]
         fields = lengths[latest[-1]] if latest else {}
-        prompts, answers = (_draw(fields.get(name), len(times), rng) for name in ("input_tokens", "output_tokens"))
-        for at, prompt, answer in zip(times, prompts, answers, strict=True):
-            yield Record(submitted_us=round(at * 1e6), request_tokens=prompt, response_tokens=answer)
+        for times in _times(window, end, rng):
+            prompts, answers = (_draw(fields.get(name), len(times), rng) for name in ("input_tokens", "output_tokens"))
+            for at, prompt, answer in zip(times, prompts, answers, strict=True):
+                yield Record(submitted_us=round(at * 1e6), request_tokens=prompt, response_tokens=answer)
 
 
-def _times(window: Window, end_s: int, rng: Generator) -> list[float]:
-    left, times = float(window.start_s), []
-    while left < end_s:
-        n = int((end_s - left) / window.mean_gap_s * 1.1) + 16
-        times.append(left + np.cumsum(_gaps(window, n, rng)))
-        left = float(times[-1][-1])
-    joined = np.concatenate(times) if times else np.empty(0)
-    inside: list[float] = joined[joined < end_s].tolist()
-    return inside
+def _times(window: Window, end_s: int, rng: Generator) -> Iterator[list[float]]:
+    """Return the window's times of arrival, in chunks: memory does not grow with its rate."""
+    last = float(window.start_s)
+    while last < end_s:
+        n = min(int((end_s - last) / window.mean_gap_s * 1.1) + 16, _CHUNK)
+        times = last + np.cumsum(_gaps(window, n, rng))
+        last = float(times[-1])
+        inside: list[float] = times[times < end_s].tolist()
+        yield inside
 
 
 def _gaps(window: Window, n: int, rng: Generator) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
