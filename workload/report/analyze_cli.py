@@ -1,7 +1,6 @@
 """`burstwatch trace analyze FILE`: the paper's analysis of any trace, as text, JSON and a page."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 from rich.console import Console
 from rich.progress import Progress
 
@@ -88,7 +88,7 @@ def main(argv: list[str]) -> int:
         found = _found(args, stage)
     if args.json is not None:
         told = found.facts if found.comparison is None else {**found.facts, "comparison": found.comparison}
-        words = json.dumps(told, ensure_ascii=False, allow_nan=False) + "\n"
+        words = orjson.dumps(told).decode() + "\n"
         if args.json == "-":
             sys.stdout.write(words)
         else:

@@ -210,11 +210,25 @@ def _memory(groups: Groups) -> list[Html]:
     return [
         how_to_read(
             "The KV cache holds the context of every running request. At 100 % the server can only queue or preempt; "
-            "a preempted request loses its cache and is computed again."
+            "a preempted request loses its cache and is computed again. Over time the first run of each point is "
+            "drawn; its figures are of all repeats."
         ),
         side_by_side(*plots),
         *small,
     ]
+
+
+_WORDS = {
+    "ttft_s": "first token within, s",
+    "tpot_s": "time per further token, s",
+    "latency_s": "whole answer within, s",
+    "share": "share of requests that must",
+    "failed_ratio_max": "failed at most",
+}
+
+
+def _words(key: str) -> str:
+    return _WORDS.get(key, key.replace("_", " "))
 
 
 def _setting(result: Mapping[str, Any]) -> list[Html]:
@@ -222,7 +236,7 @@ def _setting(result: Mapping[str, Any]) -> list[Html]:
     for name, title in (("slo", "Objectives (SLO)"), ("server", "Server"), ("workload", "Workload")):
         if told := result.get(name):
             items = told.items() if isinstance(told, Mapping) else [(name, told)]
-            rows = [(str(key).replace("_", " "), described(value)) for key, value in items]
+            rows = [(_words(str(key)), described(value)) for key, value in items if value not in (None, [], {})]
             parts += [element("h3", title), pairs(rows)]
     if assumptions := result.get("assumptions"):
         parts += [element("h3", "Assumptions"), listed([described(line) for line in assumptions])]

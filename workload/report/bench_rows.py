@@ -99,5 +99,5 @@ def described(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        return number(value, 4)
+        return f"{value:,.6g}"
     return "-" if value is None else str(value)
