@@ -114,6 +114,7 @@ class _Work:
         self._arrivals = Arrivals.of(trace.submitted_us, trace.resolution_us)
         width = response_width(trace)
         self._tallies = [tallies(trace, self.leaves.rows((leaf,)), width) for leaf in range(self.leaves.count)]
+        self._tallies = self._tallies or [tallies(trace, None, width)]  # a trace without rows has no leaf
         self._seconds = seconds_since(trace.submitted_us, self._arrivals.start) if self._arrivals.whole else None
 
     def parts(self, pool: Executor) -> dict[str, Future[Any]]:
