@@ -15,7 +15,7 @@ from workload.generate.models import find_model
 from workload.scale.sweep import CV_MAX, CV_MIN
 
 REPEATS_SIMULATED = 5
-REQUESTS_MIN = 20
+REQUESTS_MIN = 10
 
 
 def main(argv: list[str]) -> int:
