@@ -95,7 +95,7 @@ def from_models(models: Sequence[Model], asked: Asked) -> list[Made]:
         return _sweep(trace, rng, replace(asked, rate_per_s=rate, duration_s=duration_s))
     timed = any(one.arrivals.timeline or one.arrivals.profile for one in model.classes)
     shares = mix if mix is not None or (timed and not asked.steady) else {one.name: one.share for one in model.classes}
-    drawn = Drawn(duration_s=duration_s, rate_per_s=rate, shares=shares, steady=asked.steady)
+    drawn = Drawn(duration_s=duration_s, rate_per_s=rate, shares=shares, start_s=asked.start_s, steady=asked.steady)
     return [Made(trace=trace, proof=prove_model(model, trace, drawn, tolerance=asked.tolerance))]
 
 

@@ -6,12 +6,26 @@ from itertools import pairwise
 
 import numpy as np
 
+from workload.analyse.arrival_facts import ArrivalStats
+from workload.analyse.interarrival import describe
+from workload.generate.curve import curve_of
 from workload.generate.from_model import generate
 from workload.model.model import RENEWAL, Model, ModelClass
 from workload.scale.measure import BIN_REQUESTS, Measured, measure
-from workload.scale.proof import TOLERANCE, Check, Proof, length_checks, rate_check, seconds_checks, within
+from workload.scale.proof import (
+    TOLERANCE,
+    Check,
+    Proof,
+    distance_check,
+    length_checks,
+    rate_check,
+    seconds_checks,
+    within,
+)
+from workload.scale.renewal import unit_gaps
 from workload.trace.columns import Trace
 
+_WINDOW_REQUESTS_MIN, _WINDOWS_MAX = 50, 400
 _REFERENCE_S, _REFERENCE_SEED = 100_000.0, 20_240_131  # at one request a second
 
 
@@ -22,6 +36,7 @@ class Drawn:
     duration_s: float
     rate_per_s: float
     shares: Mapping[str, float] | None = None
+    start_s: float = 0.0
     steady: bool = False
 
 
@@ -68,6 +83,43 @@ def _class_checks(one: ModelClass, part: Trace, rows: int, drawn: Drawn, toleran
         lower=stats.alpha_lower,
         upper=stats.alpha_upper,
     )
+    if alpha is not None and len(part) > 1:
+        yield _gaps_check(one, part, alpha)
+    if one.arrivals.kind == RENEWAL and one.arrivals.timeline and not one.bursts and not drawn.steady:
+        yield _timeline_check(one, part, drawn, tolerance)
+
+
+def _gaps_check(one: ModelClass, part: Trace, alpha: float) -> Check:
+    rng = np.random.default_rng(_REFERENCE_SEED)
+    wanted = unit_gaps(rng, np.array([alpha]), np.array([round(_REFERENCE_S)]), one.arrivals.family)
+    gaps = np.diff(part.submitted_us).astype(np.float64)
+    return distance_check(f"KS of gaps of {one.name}", wanted, gaps / max(float(gaps.mean()), 1e-9))
+
+
+def _alpha_found(stats: ArrivalStats, family: str) -> float | None:
+    """Return 1/CV^2: the likelihood's where gaps are Gamma, the moments' elsewhere."""
+    if family == "gamma":
+        return stats.alpha
+    return 1 / stats.cv**2 if stats.cv else None
+
+
+def _timeline_check(one: ModelClass, part: Trace, drawn: Drawn, tolerance: float) -> Check:
+    """Return the check of alpha(t): the median of the windows' own alphas against that of the model's."""
+    curve = curve_of(
+        np.random.default_rng(0), one, duration_s=drawn.duration_s, start_s=drawn.start_s, steady=drawn.steady
+    )
+    ends = np.searchsorted(part.submitted_us, curve.edges_s * 1e6)
+    large = np.flatnonzero(np.diff(ends) > _WINDOW_REQUESTS_MIN)
+    chosen = large[:: -(-len(large) // _WINDOWS_MAX) or 1]
+    family = one.arrivals.family
+    found = [_alpha_found(describe(part.submitted_us[ends[i] : ends[i + 1]]), family) for i in chosen]
+    known = [(alpha, curve.alpha[i]) for alpha, i in zip(found, chosen, strict=True) if alpha is not None]
+    name = f"median alpha(t) of {one.name}"
+    if not known:
+        return Check(name=name, target=None, realised=None)
+    realised, target = (float(np.median(values)) for values in zip(*known, strict=True))
+    noise = 3 / float(np.sqrt(np.diff(ends)[chosen].sum()))
+    return within(name, 1.0 if family == "exponential" else target, realised, tolerance + noise)
 
 
 def _alpha(one: ModelClass) -> float:

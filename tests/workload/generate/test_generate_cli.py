@@ -254,11 +254,20 @@ def test_a_real_trace_is_played_faster_as_bursty_as_it_was(tmp_path, capsys):
     assert cv["realised"] == pytest.approx(cv["target"], rel=0.1)
 
 
-def test_a_class_whose_failures_are_no_longer_so_many_is_found_out(files):
+def test_a_trace_that_is_not_its_models_is_found_out():
     """The proof of a model must be able to fail."""
     from workload.generate.from_model import generate as draw
     from workload.generate.proof import Drawn, prove_model
-    from workload.model.model import Failures
+    from workload.model.model import Failures, Timeline
+
+    timeline = Timeline(start_s=(0.0, 300.0), rate_per_s=(5.0, 3.0), alpha=(0.4, 0.3))
+    timed = model_of(api_class(timeline=timeline, window_s=300.0, rate_per_s=4.0))
+    played = Drawn(duration_s=6000.0, rate_per_s=4.0)
+    made = draw(timed, np.random.default_rng(1), duration_s=6000.0)
+    assert prove_model(timed, made, played).ok
+    flat = draw(timed, np.random.default_rng(1), duration_s=6000.0, steady=True)
+    found = {check.name: check.ok for check in prove_model(timed, flat, played).checks}
+    assert found["median alpha(t) of api"] is False
 
     model = model_of(api_class(failures=Failures(ratio=0.3)))
     other = model_of(api_class(alpha=4.0, failures=Failures(ratio=0.1)))
@@ -268,4 +277,5 @@ def test_a_class_whose_failures_are_no_longer_so_many_is_found_out(files):
     assert found["rate_per_s"] is True
     assert found["failed of api"] is False
     assert found["cv of api"] is False
+    assert found["KS of gaps of api"] is False
     assert prove_model(replace(other), made, drawn).ok
