@@ -1,12 +1,13 @@
 """Section: requests over time; hours, weekdays, periodicity."""
 
-from workload.report.analysis_parts import Clock, Facts, beside_published, classes_of
+from workload.report.analysis_parts import CLASS_COLOURS, Clock, Facts, beside_published, classes_of, log_types_of
 from workload.report.numbers import duration, known, number
 from workload.report.page import Html, Section, absent, figure, how_to_read, method, side_by_side
 from workload.report.plot_specs import Axis, Plot, Series, is_drawable
 from workload.report.plots import draw
 from workload.report.published import RATE
 from workload.report.tables import table
+from workload.report.thin import floats
 
 _HOURS_LEAST = 6  # hours of the day a trace must cover to have a shape
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -23,7 +24,7 @@ def rate_section(facts: Facts, clock: Clock) -> Section:
             "(APIs) do not: their load comes in campaigns of hours or days. Capacity is decided by the peaks."
         ),
         rate_over_time(facts, clock),
-        side_by_side(*_hours(facts), *_weekdays(facts), *_autocorrelation(facts)),
+        side_by_side(*_hours(facts), *_hours_by_log_type(facts), *_weekdays(facts), *_autocorrelation(facts)),
         *_classes(facts),
         beside_published(facts, RATE),
         method(
@@ -79,6 +80,28 @@ def _hours(facts: Facts) -> list[Html]:
             f"By hour of the day. Busiest at {rate['peak_hour']} h, quietest at {rate['trough_hour']} h{told}.",
         )
     ]
+
+
+def _hours_by_log_type(facts: Facts) -> list[Html]:
+    """Return the day of each log type beside the others', each over its own mean: the paper's contrast."""
+    lines = []
+    for (name, of), colour in zip(log_types_of(facts).items(), CLASS_COLOURS, strict=False):
+        rate = of["rate"]
+        hours = rate["hour_of_day"]
+        if known(rate["mean_per_s"]) and sum(map(known, hours)) >= _HOURS_LEAST:
+            y = floats(hours) / rate["mean_per_s"]
+            lines.append(Series(x=list(range(24)), y=y, style="line+dots", label=name, colour=colour))
+    if len(lines) < 2:
+        return []
+    plot = Plot(
+        name="hours-by-type",
+        title="Rate by hour of the day over the log type's mean",
+        description="1 is the mean of the log type.",
+        series=lines,
+        x=Axis(label="hour of the day", low=-0.7, high=23.7, ticks=[(h, str(h)) for h in range(0, 24, 3)]),
+        y=Axis(label="over its mean", low=0),
+    )
+    return [figure(draw(plot), "By hour of the day, each log type over its own mean.")]
 
 
 def _weekdays(facts: Facts) -> list[Html]:
