@@ -10,9 +10,11 @@ from typing import Any
 
 import orjson
 
+from collector.schema.columns import COLUMNS, ColumnType
 from collector.schema.errors import OperatorError
-from collector.schema.events import Outcome
+from collector.schema.events import Kind, Outcome
 from collector.schema.trace_profiles import PROFILES
+from collector.schema.trace_rows import BURSTGPT_8
 from streams.capture.export import Wanted
 from streams.capture.findings import Findings
 from streams.capture.manifest import RowCounts, iso
@@ -27,6 +29,12 @@ Progress = Callable[[int, int], None]
 _BLOCK = 1 << 20
 _KEYS = ("service", *FIELDS)
 _OUTCOMES = frozenset(Outcome)
+_PYTHON = {ColumnType.TIME: int, ColumnType.COUNT: int, ColumnType.FLAG: bool}
+_COLUMNS = COLUMNS[Kind.COMPLETION]
+_TYPES: list[set[type]] = [
+    {str},
+    *({_PYTHON.get(c.type, str)} | ({type(None)} if c.nullable else set()) for c in _COLUMNS),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +62,31 @@ def open_trace(table: Path) -> Exported:
             parquet=made["format"] == "parquet",
             publication=Publication(without_sessions=made["publication"]["sessions"] == "left out"),
         )
+        _check_shape(about)
         return Exported(table, side_path(table, ".sidecar.jsonl"), about, wanted, int(made["origin_us"]))
     except FileNotFoundError:
         raise OperatorError(f"there is no {path}; name the table that `burstwatch trace export` wrote") from None
     except OSError as error:
         raise OperatorError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise OperatorError(f"{path} is no manifest of this version of `burstwatch trace export`") from None
+
+
+def _check_shape(about: dict[str, Any]) -> None:
+    """Raise ``ValueError``, ``KeyError``, ``TypeError`` or ``AttributeError`` where later steps would."""
+    sound = isinstance(about["rows"]["total"], int) and isinstance(about["time_range"], dict)
+    for role in ("trace", "sidecar"):
+        facts = about["files"][role]
+        sound &= (type(facts["name"]), type(facts["bytes"]), type(facts["sha256"])) == (str, int, str)
+    sound &= all((type(item["name"]), type(item["sha256"])) == (str, str) for item in about["segments"])
+    made, publication = about["made_as"], about["made_as"]["publication"]
+    sound &= publication["request_ids"] is not None and isinstance(publication["key_fingerprint"], str | None)
+    sound &= bool(made["columns"]) and set(made["columns"]) <= set(BURSTGPT_8) and made["format"] in {"csv", "parquet"}
+    sound &= isinstance(made["whole_seconds"], bool) and type(made["origin_us"]) is int
+    sound &= isinstance(made["from_us"], int | None) and isinstance(made["to_us"], int | None)
+    sound &= isinstance(about["service"], str | None) and isinstance(about["agent"], str | None)
+    if not sound:
+        raise ValueError
 
 
 def verify_trace(trace: Exported, progress: Progress = lambda *_: None) -> Findings:
@@ -127,9 +153,10 @@ def _check_rows(trace: Exported, found: Findings, progress: Progress) -> None:
 def sidecar_rows(path: Path, found: Findings) -> Iterator[list[Row]]:
     """Return the rows of a sidecar, ``ROW_GROUP`` at a time; a line that is none is a problem and ends it."""
     rows: list[Row] = []
+    sound: set[tuple[type, ...]] = set()  # combinations found right before; a trace has few
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            row = _row(line)
+            row = _row(line, sound)
             if row is None:
                 found.problem(f"{path.name}: line {number} is not a request")
                 break
@@ -141,15 +168,19 @@ def sidecar_rows(path: Path, found: Findings) -> Iterator[list[Row]]:
         yield rows
 
 
-def _row(line: bytes) -> Row | None:
+def _row(line: bytes, sound: set[tuple[type, ...]]) -> Row | None:
     try:
         raw = orjson.loads(line)
         values = tuple(raw[key] for key in _KEYS)
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
+    types = tuple(map(type, values))
+    if types not in sound:
+        if len(raw) != len(_KEYS) or not all(kind in allowed for kind, allowed in zip(types, _TYPES, strict=True)):
+            return None
+        sound.add(types)
     row = (raw["submitted_at"], raw["id"], 0, 0, 0, *values)
-    whole = len(raw) == len(_KEYS) and isinstance(row[0], int) and isinstance(row[1], str)
-    return row if whole and row[AT["outcome"]] in _OUTCOMES else None
+    return row if len(raw) == len(_KEYS) and row[AT["outcome"]] in _OUTCOMES else None
 
 
 class _CsvRows:
@@ -163,8 +194,11 @@ class _CsvRows:
 
     @staticmethod
     def _read(path: Path) -> Iterator[list[str]]:
-        with path.open(encoding="ascii", newline="") as lines:
-            yield from csv.reader(lines, strict=True)
+        with path.open(encoding="ascii", errors="backslashreplace", newline="") as lines:
+            try:
+                yield from csv.reader(lines, strict=True)
+            except csv.Error as error:
+                raise OperatorError(f"it is no CSV: {error}") from None
 
     def begin(self, found: Findings) -> None:
         header = next(self._rows, None)

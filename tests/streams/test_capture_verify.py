@@ -1,6 +1,8 @@
 """`trace verify` proves what is right and finds what is not; `trace info` tells a folder on one screen."""
 
+import csv
 import hashlib
+import io
 import json
 from pathlib import Path
 
@@ -265,6 +267,30 @@ def test_a_publication_is_proven_with_its_key_and_but_for_names_without(folder: 
     assert verify(capsys, out)["proven"]
     found = verify(capsys, out, "--segments", folder)
     assert any("two sessions have one tag" in text for text in found["problems"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(["trace", "sidecar", "manifest"]), st.data())
+def test_whatever_the_files_hold_it_finds_it_or_refuses_and_never_breaks(tmp_path_factory, role, data):
+    path = tmp_path_factory.mktemp("fuzz")
+    folder = capture(path / "in", {0: bodies_of(mixed(6))})
+    out = written(folder, "csv")
+    victim = {"trace": out, "sidecar": path / "t.sidecar.jsonl", "manifest": path / "t.manifest.json"}[role]
+    sound = victim.read_bytes()
+    start = data.draw(st.integers(0, len(sound)))
+    end = data.draw(st.integers(start, min(len(sound), start + 9)))
+    wild = st.binary(max_size=4) | st.sampled_from([b"null", b"[]", b"{}", b"-1", b"1e999", b"true", b'"', b",", b"\n"])
+    changed = sound[:start] + data.draw(wild) + sound[end:]
+    if role == "manifest":
+        victim.write_bytes(changed)
+    else:
+        forge(out, role, lambda _: changed)
+    code = burstwatch(["trace", "verify", str(out), "--segments", str(folder), "--json"])
+    assert code in ((0, 1, 2) if role == "manifest" or changed == sound else (0, 1))
+    if role == "trace" and list(csv.reader(io.StringIO(changed.decode("latin-1"), newline=""))) != list(
+        csv.reader(io.StringIO(sound.decode(), newline=""))
+    ):
+        assert code == 1
 
 
 # -- info
