@@ -18,7 +18,7 @@ from streams.capture.export import Wanted, export, path_of_service
 from streams.capture.export_summary import summary
 from streams.capture.instants import parse_instant
 from streams.capture.key_file import publication_key
-from streams.capture.listing import Vanished, list_segments, open_segments
+from streams.capture.listing import Vanished, list_segments, open_segments, services_of
 from streams.capture.parquet import load_polars
 from streams.capture.publication import KEY_BYTES, Publication
 from streams.capture.rows import Only
@@ -126,6 +126,8 @@ def main(argv: list[str]) -> int:
     else:
         text = summary(args.out, about)
     sys.stdout.write(text + "\n")
+    if args.service is not None and args.service not in (known := services_of(list_segments(args.folder))):
+        sys.stderr.write(f"note: the capture has seen no service {args.service!r}; it knows: {', '.join(known)}\n")
     if still_open := len(open_segments(args.folder)):
         sys.stderr.write(
             f"note: {still_open} segment(s) are still open and not in this export: a running capture finishes them "
@@ -140,6 +142,8 @@ def _wanted(args: argparse.Namespace) -> Wanted:
     begin, end = parse_instant("--from", args.begin), parse_instant("--to", args.end)
     if begin is not None and end is not None and begin >= end:
         raise OperatorError(f"--from {args.begin} is not before --to {args.end}")
+    if profile is not None and profile.from_first_row and args.origin != "auto":
+        raise OperatorError(f"Timestamp of profile {profile.name} counts from its first row; leave --origin out")
     return Wanted(
         columns=_COLUMNS[args.columns] if profile is None else profile.columns,
         whole_seconds=args.whole_seconds,

@@ -1,6 +1,6 @@
 """A capture folder as readers see it: its finished segments, what retention removed, what is still being written."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,7 +94,6 @@ class Reader:
         return [item for item in listed if str(item.name) in self.hashes]
 
 
-def services_of(listed: Iterable[Listed], keys: Mapping[str, object] | None = None) -> list[str]:
-    """Return the services (keys) that segments saw anything of, sorted; only those in ``keys`` if given."""
-    found = {stream.key for item in listed for stream in item.footer.streams}
-    return sorted(found if keys is None else found & keys.keys())
+def services_of(listed: Iterable[Listed]) -> list[str]:
+    """Return the services (keys) that segments saw anything of, sorted."""
+    return sorted({stream.key for item in listed for stream in item.footer.streams})

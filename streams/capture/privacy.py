@@ -108,8 +108,8 @@ def _advice(published: dict[str, Any], *, whole_seconds: bool) -> list[str]:
     if not whole_seconds:
         found.append("--whole-seconds: exact times find a request that somebody has seen elsewhere")
     found.append(
-        "publish the table only: the sidecar has microseconds, node names and error codes; the manifest has the names "
-        "of agents"
+        "publish the table only: the sidecar has microseconds, node names and error codes; the manifest names agents, "
+        "services and the real time"
     )
     return found
 

@@ -139,6 +139,16 @@ def test_a_profile_that_leaves_rows_out_says_so_and_is_refused_for_parquet(tmp_p
     assert "is for a tool that reads CSV" in capsys.readouterr().err
 
 
+def test_mistakes_of_the_command_are_told(tmp_path: Path, capsys):
+    folder, out = capture(tmp_path / "in", {0: bodies_of(mixed())}), str(tmp_path / "t.csv")
+    assert (
+        burstwatch(["trace", "export", str(folder), "--out", out, "--profile", "vllm", "--origin", "1970-01-01"]) == 2
+    )
+    assert "counts from its first row" in capsys.readouterr().err
+    assert burstwatch(["trace", "export", str(folder), "--out", out, "--service", "chta"]) == 0
+    assert "no service 'chta'; it knows: chat" in capsys.readouterr().err
+
+
 def test_split_gives_each_service_its_own_three_files_with_one_origin(tmp_path: Path, capsys):
     day = 86_400 * SECOND
     bodies = {
