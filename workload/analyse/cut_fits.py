@@ -120,7 +120,7 @@ def cdf(name: str, p: Floats, x: Floats) -> Floats:
     elif name == "gamma":
         result = gamma_cdf(p[0], p[1] * x)
     elif name == "weibull":
-        result = -np.expm1(-((x / p[1]) ** p[0]))
+        result = -np.expm1(-np.exp(np.minimum(p[0] * np.log(x / p[1]), 50)))
     else:
         result = normal_cdf((np.log(x) - p[0]) / p[1])
     return result

@@ -74,8 +74,9 @@ def rates(arrivals: Arrivals, calendar: Calendar) -> RateFacts:
     covered = _covered(arrivals, hour, len(hourly), calendar.shift_s)
     by_hour = _means((hour + np.arange(len(hourly))) % 24, hourly, covered, 24)
     lags, correlations = autocorrelation(hourly[covered >= HOUR_S])
-    known = np.array([np.nan if rate is None else rate for rate in by_hour])
-    mean, peak, trough = (float(f(known)) for f in (np.nanmean, np.nanmax, np.nanmin))
+    known = {h: rate for h, rate in enumerate(by_hour) if rate is not None}
+    peak, trough = (choose(known, key=known.__getitem__, default=None) for choose in (max, min))
+    mean = sum(known.values()) / len(known) if known else 0.0
     weekday, week = _week(hour, hourly, covered, calendar)
     return RateFacts(
         n=arrivals.n,
@@ -88,14 +89,18 @@ def rates(arrivals: Arrivals, calendar: Calendar) -> RateFacts:
         hour_of_day_median=_medians(hour, hourly, covered),
         weekday=weekday,
         hour_of_week=week,
-        peak_hour=int(np.nanargmax(known)),
-        trough_hour=int(np.nanargmin(known)),
-        peak_over_trough=peak / trough if trough else None,
-        peak_over_mean=peak / mean if mean else None,
+        peak_hour=peak,
+        trough_hour=trough,
+        peak_over_trough=_over(known, peak, trough),
+        peak_over_mean=known[peak] / mean if peak is not None and mean else None,
         day_autocorrelation=_at(24, lags, correlations, int(np.sum(covered >= HOUR_S))),
         week_autocorrelation=_at(WEEK_H, lags, correlations, int(np.sum(covered >= HOUR_S))),
         autocorrelation={"lag_h": lags, "value": correlations},
     )
+
+
+def _over(rates_of: dict[int, float], peak: int | None, trough: int | None) -> float | None:
+    return None if peak is None or trough is None or not rates_of[trough] else rates_of[peak] / rates_of[trough]
 
 
 def _unknown(n: int, step_s: int) -> RateFacts:
