@@ -170,6 +170,7 @@ def _check_together(args: argparse.Namespace) -> None:
             "--proof and --json need --model, --trace or --sweep",
         ),
         (args.trace, args.by or args.sweep or args.cv, f"--trace needs --by ({', '.join(METHODS)}), --sweep or --cv"),
+        (len(args.sweep or ()) > 1, args.out != STDOUT, "--out -: a sweep is several traces; name a file"),
         (args.json, args.out != STDOUT, "--json writes to stdout; --out must be a file then"),
     ):
         if given and not wanted:

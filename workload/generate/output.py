@@ -26,14 +26,9 @@ def busy(what: str) -> AbstractContextManager[object]:
 
 
 def files_of(out: str, made: Sequence[Made]) -> list[Path | None]:
-    """Return each trace's file; None is stdout. Those of a sweep have their CV in the name: trace-cv0.5.csv.
-
-    Raises ``OperatorError`` for a sweep to stdout.
-    """
+    """Return each trace's file; None is stdout. Those of a sweep have their CV in the name: trace-cv0.5.csv."""
     if out == STDOUT:
-        if len(made) > 1:
-            raise OperatorError("--out -: a sweep is several traces; name a file, each CV is added to its name")
-        return [None]
+        return [None for _ in made]
     path = Path(out)
     if len(made) == 1:
         return [path]

@@ -171,6 +171,7 @@ def slowly_growing(first, growth, low, high):
     return np.clip(lengths, low, high).tolist()
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(5, 900), st.lists(st.integers(-500, 600), min_size=1, max_size=9)), min_size=1, max_size=6

@@ -18,9 +18,9 @@ from workload.trace.write import write_trace
 
 # What the built-in workload has always been: `burstwatch up` and published numbers rest on these bytes.
 BUILT_IN = {
-    ("--seed", "1"): "c3c6e7945ca0a1d12e620506fa77600a547d626df7d7b2d5eabb239d9a9755ef",
-    ("--seed", "9", "--rate", "11", "--duration-s", "200"): (
-        "ec952f6c367b01e499898c4b128e3e2a7b70884c5b1c70dfa339ee1a33afa30c"
+    ("--duration-s", "120"): "a74fe03aa612f19b673b1877aaaf7b4258d5441a0fbf7379857d0323e95047c4",
+    ("--seed", "9", "--rate", "11", "--duration-s", "60"): (
+        "98a7f6f244310d60b7b84141071dff67800218ae62c94384351ab25b78a5acce"
     ),
 }
 
@@ -180,9 +180,9 @@ REFUSED = {
     "--model m.toml --model m.toml --out x": "two models are named 'm'",
     "--model m.toml --rate 1e9 --out x": "at most 200,000,000 are made at once",
     "--sweep cv=1,2 --out -": "a sweep is several traces",
-    "--sweep cv=1,2 --json --out -": "--json writes to stdout",
+    "--cv 2 --json --out -": "--json writes to stdout",
     "--sweep cv=1 --cv 1 --out x": "--sweep and --cv: one of them",
-    "--sweep cv=1 --rate 0.001 --out x": "2 are needed",
+    "--model m.toml --sweep cv=1 --rate 0.001 --out x": "2 are needed",
     "--cv 2 --seed -1 --out x": "--seed must be 0 or more",
     "--model m.toml --duration-s 9 --out no/dir.csv": "cannot write",
 }

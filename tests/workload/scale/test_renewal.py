@@ -13,7 +13,7 @@ def rng(seed=1):
     return np.random.default_rng(seed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     n=st.integers(0, 300),
     rates=st.lists(st.floats(0, 50), min_size=1, max_size=12).filter(lambda r: sum(r) > 0.01),
@@ -53,11 +53,11 @@ def test_gaps_given_their_number_have_the_dirichlet_variance():
     alpha, n = 0.5, 12
     curve = RateCurve.steady(float(n), 1.0, alpha)
     squares = []
-    for seed in range(4000):
+    for seed in range(1500):
         times = arrivals(rng(seed), curve, n - 1)
         gaps = np.diff(np.concatenate(([0.0], times, [float(n)])))
         squares.append(gaps.var() / gaps.mean() ** 2)
-    assert np.mean(squares) == pytest.approx((n - 1) / (n * alpha + 1), rel=0.03)
+    assert np.mean(squares) == pytest.approx((n - 1) / (n * alpha + 1), rel=0.05)
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.3, 1.0, 7.0])
