@@ -19,7 +19,7 @@ _ONE_READING = "its engines were read only once; a rise needs two readings"
 _OLD = "there are segments of an older version, which did not note the engines' counters, among its segments"
 _MEANS = (
     "ok and failed requests captured between the engines' first reading and their last, over what the engines counted "
-    "meanwhile; at both ends as many may differ as end between two readings. Below 1: requests reached the engines past "
+    "meanwhile; at both ends as many may differ as end between two readings. Below 1: requests reached engines past "
     "the agents, or were lost. Above 1: requests ended before an engine had them (refused, unreachable), or messages "
     "came twice. Cancelled ones count on neither side."
 )
