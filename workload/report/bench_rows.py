@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 from workload.report.numbers import duration, known, number, percent
 
 Run: TypeAlias = Mapping[str, Any]
+Column: TypeAlias = tuple[str, Callable[[Run], str]]
 
 # Title, unit or meaning, and the cell. The order is that of the questions: what was sent, how fast was it, how much of
 # it was good, what failed, and what the server's memory did meanwhile.
-COLUMNS: Sequence[tuple[str, Callable[[Run], str]]] = (
+COLUMNS: Sequence[Column] = (
     ("CV", lambda run: number(cv(run))),
     ("requests", lambda run: number(run.get("requests"))),
     ("TTFT p50", lambda run: duration(quantile(run, "ttft_s", "p50"))),

@@ -1,13 +1,26 @@
 """A benchmark's result on the terminal: verdict first, then a table per rate. Values come from the result dict."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from workload.report.bench_rows import COLUMNS, EXPLAINED, Run, by_rate, cv, described, rate_title, rate_words, reasons
+from workload.report.bench_rows import (
+    COLUMNS,
+    EXPLAINED,
+    Column,
+    Run,
+    by_rate,
+    cv,
+    described,
+    rate_title,
+    rate_words,
+    reasons,
+)
 from workload.report.numbers import known, number
 
 
@@ -21,7 +34,7 @@ def bench_text(result: Mapping[str, Any]) -> RenderableType:
     if not groups:
         parts += [Text("no run was finished"), Text()]
     for asked, runs in groups:
-        parts += [Text(rate_title(asked), style="bold"), _table(runs), Text()]
+        parts += [Text(rate_title(asked), style="bold"), _Runs(runs), Text()]
     if failing := reasons([run for _, runs in groups for run in runs]):
         parts += [Text("failures by reason", style="bold"), _failures(groups, failing), Text()]
     parts.append(Text(EXPLAINED, style="dim"))
@@ -40,12 +53,30 @@ def _verdict(verdict: Mapping[str, Any]) -> RenderableType:
     return Group(*(Text(str(sentence), style=style if place == 0 else "") for place, sentence in enumerate(sentences)))
 
 
-def _table(runs: Sequence[Run]) -> Table:
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """The runs of a rate as one table, or as two where the terminal is too narrow for it."""
+
+    runs: Sequence[Run]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        whole = _table(self.runs, COLUMNS)
+        if Measurement.get(console, options.update(max_width=1000), whole).maximum <= options.max_width:
+            yield whole
+            return
+        yield _table(self.runs, COLUMNS[:_SPLIT])
+        yield _table(self.runs, [COLUMNS[0], *COLUMNS[_SPLIT:]])
+
+
+_SPLIT = 8  # columns up to here are of time, those after of what became of the requests
+
+
+def _table(runs: Sequence[Run], columns: Sequence[Column]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0))
-    for title, _ in COLUMNS:
+    for title, _ in columns:
         table.add_column(title, justify="right", header_style="dim", no_wrap=True)
     for run in runs:
-        table.add_row(*(Text(cell(run)) for _, cell in COLUMNS))
+        table.add_row(*(Text(cell(run)) for _, cell in columns))
     return table
 
 

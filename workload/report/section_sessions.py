@@ -64,8 +64,9 @@ def _turns(facts: Facts) -> Html:
         x=Axis(label="turns", ticks=[(n, str(n)) for n in (1, 5, 10, 15, 20)]),
         y=Axis(label="share of sessions", scale="log"),
     )
+    theirs = ", ".join(str(p) for p in TURNS_PMF[:4])
     first = ", ".join(number(p) for p in pmf[:4])
-    return figure(draw(plot), f"P(1), P(2), ... = {first} ... (BurstGPT_3: 0.355, 0.204, 0.119, 0.076 ...).")
+    return figure(draw(plot), f"P(1), P(2), ... = {first} ... (BurstGPT_3: {theirs} ...).")
 
 
 def _gaps(facts: Facts) -> list[Html]:

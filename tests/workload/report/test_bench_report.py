@@ -9,8 +9,8 @@ from workload.report.bench_text import bench_text
 from workload.report.numbers import duration, number, percent
 
 
-def _text(found):
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+def _text(found, width=200):
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
     console.print(bench_text(found))
     return console.export_text()
 
@@ -45,6 +45,12 @@ def test_every_figure_is_on_the_terminal_and_the_verdict_first():
     told = _text(result())
     assert [words for words in _promised(result()) if words not in told] == []
     assert told.startswith("At 4 requests/s it fails from CV 4.")
+
+
+def test_a_narrow_terminal_cuts_no_figure():
+    told = " ".join(_text(result(), 90).split())
+    assert "…" not in told
+    assert [words for words in _promised(result()) if words not in told] == []
 
 
 def test_a_hostile_server_cannot_harm_the_page(page):
