@@ -150,7 +150,7 @@ def _share_done(player: Player, source: Source, began_s: float, *, loop: bool) -
     options, tally = player.options, player.tally
 
     def share() -> float:
-        by_file = 0.0 if loop else source.read_bytes / max(source.size_bytes, 1)
+        by_file = 0.0 if loop else source.read_bytes / max(source.size_bytes, 1) * player.share_sent
         by_limit = (tally.sent + tally.warm_up) / options.limit if options.limit else 0.0
         by_time = (time.perf_counter() - began_s) / options.duration_s if options.duration_s else 0.0
         return min(1.0, max(by_file, by_limit, by_time))

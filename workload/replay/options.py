@@ -1,6 +1,6 @@
 """How a trace is replayed: every choice in one value, so that a benchmark states it whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -70,7 +70,7 @@ class ReplayOptions:
     shared_prefix: bool = False
     seed: int | None = None
     balance: Balance = Balance.ROUND_ROBIN
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     retries: int = 0
     warm_up: int = 0
     warm_up_s: float = 0.0

@@ -54,6 +54,7 @@ class Player:
         self.skipped = Skipped()
         self.sizing = Sizing(options.tokens_per_word)
         self.started_us = 0  # microseconds since the epoch
+        self._runner: Runner | None = None
         self._loop = loop
         self._observers = (self.tally, *observers)
         texts = None if options.prompts is None else read_prompts(options.prompts)
@@ -64,6 +65,12 @@ class Player:
             Form(endpoint=options.endpoint, ignore_eos=options.ignore_eos),
             histories=options.sessions is SessionMode.CLOSED,
         )
+
+    @property
+    def share_sent(self) -> float:
+        """Return how much of what was read from the trace so far has been sent, 0 to 1."""
+        drawn = self._runner.drawn if self._runner is not None else 0
+        return min(1.0, (self.tally.sent + self.tally.warm_up) / drawn) if drawn else 0.0
 
     async def play(self, read: Callable[[], Iterable[TraceRow]], stop: asyncio.Event) -> dict[str, Any]:
         """Send what ``read`` yields; return the summary. Raises ``OperatorError`` if a server is not there."""
@@ -86,7 +93,7 @@ class Player:
                 loop=self._loop,
                 ramp_s=options.ramp_s,
             )
-            runner = Runner(client, self._composer, self._observers, options)
+            runner = self._runner = Runner(client, self._composer, self._observers, options)
             began_s = time.perf_counter()
             interrupted = await runner.play(shots(read, pace, self.skipped), stop)
             ended_s = time.perf_counter()

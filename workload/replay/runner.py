@@ -22,6 +22,7 @@ from workload.replay.turns import Planned, Turns
 DRAIN_S = 3.0  # after a signal, running requests get this long before they are cancelled
 LEAD_S = 0.1  # requests are made (their bytes, that is) this long before they are due
 DRAWN_AT_ONCE = 16  # rows read without giving the answers a turn
+AHEAD_MAX = 100_000  # requests planned far ahead, at most: a file played a thousand times as fast is not held whole
 RETRY_S = 0.5  # before the first repetition; doubled each time
 RETRIED = frozenset({Reason.RATE_LIMITED, Reason.OVERLOADED, Reason.BACKEND_ERROR, Reason.CONNECTION_ERROR})
 
@@ -66,6 +67,7 @@ class Runner:
         self._shots: Iterator[Shot] = iter(())
         self._alarm: Alarm | None = None
         self.start_s = 0.0
+        self.drawn = 0  # requests read from the trace, sent or not
 
     async def play(self, shots: Iterable[Shot], stop: asyncio.Event) -> bool:
         """Send every shot and wait for the answers; True if ``stop`` ended it early."""
@@ -125,7 +127,8 @@ class Runner:
         return math.inf if self._turns.waiting else None
 
     def _horizon_s(self) -> float:
-        return max(self._turns.look_ahead_s, LEAD_S)
+        full = len(self._far) + self._turns.waiting >= AHEAD_MAX
+        return LEAD_S if full else max(self._turns.look_ahead_s, LEAD_S)
 
     def _draw(self, now_s: float) -> bool:
         """Take the next rows that are within sight; True if there may be more."""
@@ -134,6 +137,7 @@ class Runner:
                 return False
             self._plan(self._turns.offer(self._ahead, now_s))
             self._ahead = next(self._shots, None)
+            self.drawn += 1
         return True
 
     def _plan(self, planned: Planned | None) -> None:
