@@ -17,6 +17,7 @@ _EXACT_UP_TO = 20.0  # beyond, a density hardly bends within one token
 _ZIPF_BOUNDS = (0.01, 8.0)
 _THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # quantiles at which the Pareto part may begin
 _EM_STEPS = 80
+_TERMS = 1000
 _NEAR, _NODES = 64, 400  # Gamma's distribution function is worked out for so many lengths, the rest interpolated
 
 Curve = Callable[[Floats], Floats]
@@ -59,25 +60,40 @@ def _gamma(values: Floats, counts: Floats) -> Candidate:
 
 def _zipf(values: Floats, counts: Floats) -> Candidate:
     """Chances k^-theta over k = 1..greatest; theta by bisection on the mean of ln k, which falls as theta grows."""
-    ranks = np.log(np.arange(1.0, values[-1] + 1.0))
     wanted = float(counts @ np.log(values)) / float(counts.sum())
     low, high = _ZIPF_BOUNDS
     for _ in range(40):
         theta = (low + high) / 2
-        weights = np.exp(-theta * ranks)
-        low, high = (theta, high) if float(weights @ ranks) / float(weights.sum()) > wanted else (low, theta)
-    chances = np.exp(-theta * ranks)
-    chances /= chances.sum()
-    places = values.astype(np.int64) - 1
-    below = np.cumsum(chances)[places]
+        total, logs = (float(sums[0]) for sums in _zipf_sums(theta, values[-1:]))
+        low, high = (theta, high) if logs / total > wanted else (low, theta)
+    sums = _zipf_sums(theta, values)[0]
+    chances, below = values**-theta / sums[-1], sums / sums[-1]
     return Candidate(
         family="zipf",
         parameters={"theta": theta, "max": float(values[-1])},
         free=1,
         n=int(counts.sum()),
-        log_likelihood=float(counts @ np.log(np.maximum(chances[places], TINY))),
-        ks=_distance(counts, below, below - chances[places]),
+        log_likelihood=float(counts @ np.log(np.maximum(chances, TINY))),
+        ks=_distance(counts, below, below - chances),
     )
+
+
+def _zipf_sums(theta: float, upto: Floats) -> tuple[Floats, Floats]:
+    """Return the sums of k^-theta and of k^-theta ln k over k = 1..n for each n of ``upto`` (whole numbers).
+
+    Term by term up to ``_TERMS``, beyond by the midpoint rule: the integral from there to n + 1/2, right to 1e-7.
+    """
+    ranks = np.arange(1.0, min(_TERMS, float(upto[-1])) + 1.0)
+    terms = ranks**-theta
+    place = np.minimum(upto, _TERMS).astype(np.int64) - 1
+    sums, logs = np.cumsum(terms)[place], np.cumsum(terms * np.log(ranks))[place]
+    far = upto > _TERMS
+    a, power = log(_TERMS + 0.5), 1 - theta + (1e-9 if theta == 1 else 0.0)
+    b = np.log(upto[far] + 0.5)
+    low, high = exp(power * a), np.exp(power * b)
+    sums[far] += (high - low) / power
+    logs[far] += (b * high - a * low) / power - (high - low) / power**2
+    return sums, logs
 
 
 def _pareto_lognormal(values: Floats, counts: Floats) -> Candidate:
