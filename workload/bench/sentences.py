@@ -22,7 +22,7 @@ def objective(slo: Objective) -> str:
     """Return the objective as words: who must be served how well.
 
     >>> objective({"ttft_s": 2.0, "tpot_s": None, "latency_s": None, "share": 0.99, "failed_ratio_max": 0.01})
-    '99.0 % of requests with a first token within 2.00 s; at most 1.00 % failed'
+    '99 % of requests with a first token within 2 s; at most 1 % failed'
     """
     bounds = [
         f"{words} {duration(bound)}"
