@@ -20,7 +20,7 @@ from workload.analyse.quiet_rate import BIN_S, BLOCK_S, BLOCKS, LEAD_S, QuietRat
 
 Ints = NDArray[np.int64]
 
-_GROUPS = 24  # followed at once: two hours
+_GROUPS = 24  # followed at once: two hours, but fewer soon after a burst, since what follows the next is done again
 _EXPECTED_MIN = 1e-3  # as ``streams.processors.scan_windows``
 _RECENT_S = 63
 
@@ -92,7 +92,7 @@ class _Scan:
         """Follow quiet groups from now; hand over to the detector after them. Returns how many there were."""
         passed = 0
         while True:
-            groups = min(_GROUPS, (self._until - self._next) // BIN_S)
+            groups = min(passed + 1, _GROUPS, (self._until - self._next) // BIN_S)
             if not groups:
                 break
             rate = QuietRate(facts["rate"], self._settings.burst_profile_days)

@@ -6,6 +6,7 @@ two together. A group is the last 10-s block of a five-minute bin and the first 
 the day stays as it is.
 """
 
+# ruff: noqa: FURB136 - min and max cost more than all the rest of the loop
 from math import exp, sqrt
 from typing import Any
 
@@ -98,38 +99,38 @@ class QuietRate:
         self, arrivals: list[int], usual_of: list[float] | list[None], highest: list[float]
     ) -> tuple[list[float], list[float]]:
         mean, phi, expected, usual = self._mean, self.dispersion, self.expected, self._usual
-        top = max(self._levels)
+        blocks, top = self._blocks, max(self._levels)
         means: list[float] = []
         spreads: list[float] = []
         for x, now, high in zip(arrivals, usual_of, highest, strict=True):  # a million times: no calls of min and max
-            self._blocks += 1
-            gain = slow = 1 / (self._blocks + 1)
-            gain = max(_GAIN_MEAN, gain)
+            blocks += 1
+            gain = slow = 1 / (blocks + 1)
+            gain = gain if gain > _GAIN_MEAN else _GAIN_MEAN
             taken: float = x
-            if self._blocks > _BLOCKS_PLAIN:
-                floor = max(_FLOOR, mean)
+            if blocks > _BLOCKS_PLAIN:
+                floor = mean if mean > _FLOOR else _FLOOR
                 cap = mean + 3 * sqrt(phi * floor) + 1
-                most = expected + 3 * sqrt(phi * (max(_FLOOR, expected))) + 1
+                most = cap if expected == mean else expected + 3 * sqrt(phi * max(expected, _FLOOR)) + 1
                 if not cap < x <= expected:
-                    off = (min(cap, x)) - mean
-                    slow = max(_GAIN_DISPERSION, slow)
+                    off = (x if x < cap else cap) - mean
+                    slow = slow if slow > _GAIN_DISPERSION else _GAIN_DISPERSION
                     phi += slow * (off * off / floor - phi)
                     phi = phi if phi > 1 else 1.0
-                taken = min(most, x)
+                taken = x if x < most else most
             mean = expected = mean + gain * (taken - mean)
             if now is not None:
                 usual = now if usual is None else usual + gain * (now - usual)
             if usual is not None:
                 prior = _PRIOR * phi
                 level = (mean + prior) / (usual + prior)
-                raised = high * (max(top, level))
-                expected = max(mean, raised)
+                raised = high * (level if level > top else top)
+                expected = raised if raised > mean else mean
                 if not means:  # a bin ended
                     self._levels = (level, *self._levels[:2])
                     top = max(self._levels)
             means.append(expected)
             spreads.append(phi)
-        self._mean, self.dispersion, self.expected, self._usual = mean, phi, expected, usual
+        self._mean, self.dispersion, self.expected, self._usual, self._blocks = mean, phi, expected, usual, blocks
         return means, spreads
 
     def _add(self, number: int, arrivals: int, blocks: int) -> None:
