@@ -2,7 +2,8 @@ r"""Azure's LLM inference traces of 2023 and 2024: CSV, ``TIMESTAMP,ContextToken
 
 Source: github.com/Azure/AzurePublicDataset, AzureLLMInferenceTrace_{code,conv}.csv. Calendar times (UTC) with seven
 digits of fraction, of which microseconds keep six (the seventh is 0 throughout the code trace); lines end in ``\r\n``.
-No models, sessions or failures. The multimodal file's ``NumImages`` is read past.
+No models, sessions or failures. The multimodal file's ``NumImages`` is not read (and said to
+be).
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     """Return the rows of an Azure trace. Raises ``BadTrace`` for another header."""
     rows = numbered(lines, reading)
     place = csv_header(rows, AZURE, "Azure")
+    reading.know(place.keys(), frozenset(AZURE))
     at, request_at, response_at = (place[name] for name in AZURE)
     for line in rows:
         try:

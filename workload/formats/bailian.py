@@ -20,6 +20,9 @@ from workload.formats.values import SECOND_US, ids, json_object, micros, needed_
 
 BLOCK_TOKENS = 16
 _ROOT = -1
+_KEYS = frozenset(
+    {"chat_id", "parent_chat_id", "timestamp", "input_length", "output_length", "type", "turn", "hash_ids"}
+)
 
 
 def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
@@ -27,10 +30,12 @@ def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     roots: dict[int, int] = {}
     for line in numbered(lines, reading):
         try:
-            record = _record(json_object(line), roots)
+            row = json_object(line)
+            record = _record(row, roots)
         except ValueError as error:
             reading.bad(str(error))
         else:
+            reading.know(row.keys(), _KEYS)
             yield record
 
 

@@ -30,6 +30,7 @@ from workload.formats.told import Told
 _NEEDED = tuple(name for name in BURSTGPT_6 if name != "Total tokens")
 _HELD_6 = holds("model", "request_tokens", "response_tokens", "log_type")
 _HELD_8 = _HELD_6 | {"session", "elapsed_us"}
+_KNOWN = frozenset(BURSTGPT_8)
 _ROWS_A_CHUNK = 2_000
 
 
@@ -37,6 +38,7 @@ def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     """Return the rows of a BurstGPT file. Raises ``BadTrace`` for another header."""
     rows = numbered(lines, reading)
     place = csv_header(rows, _NEEDED, "BurstGPT")
+    reading.know(place.keys(), _KNOWN)
     parse = _parser(place)
     for line in rows:
         try:

@@ -168,6 +168,7 @@ def _say(args: argparse.Namespace, source: Format, reading: Reading, told: Told)
             "bad_rows": reading.bad_rows,
             "named": reading.named,
             "not_requests": reading.not_requests,
+            "ignored_columns": sorted(reading.ignored),
         },
         "output": {"file": args.out, "format": args.to, **told.as_dict()},
     }
@@ -190,6 +191,8 @@ def _lines(about: dict[str, dict[str, Any]]) -> Iterator[str]:
         yield from (f"  {title}: {what}, {rows:,} row{'s' * (rows != 1)}" for what, rows in sorted(counts.items()))
     if read["bad_rows"]:
         yield f"  left out: {read['bad_rows']:,} rows that do not parse; the first: {'; '.join(read['named'])}"
+    if read["ignored_columns"]:
+        yield f"  not read: {', '.join(read['ignored_columns'])} (unknown to {read['format']})"
     if read["not_requests"]:
         yield f"  passed over: {read['not_requests']:,} rows that tell of something else than a request"
     if made["zero"]:

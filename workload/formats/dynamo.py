@@ -30,6 +30,10 @@ from workload.formats.values import (
 
 SCHEMA = "dynamo.request.trace.v1"
 BLOCK_TOKENS = 64
+_KEYS = frozenset({
+    "request_id", "request_received_ms", "model", "input_tokens", "output_tokens", "cached_tokens", "ttft_ms",
+    "total_time_ms", "replay",
+})  # fmt: skip
 _NOT_REQUESTS = frozenset({"request_payload", "tool_start", "tool_end", "tool_error"})
 
 
@@ -46,6 +50,7 @@ def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
         except ValueError as error:
             reading.bad(str(error))
         else:
+            reading.know(part("request", row).keys(), _KEYS)
             yield record
 
 

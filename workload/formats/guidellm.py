@@ -17,15 +17,19 @@ from workload.formats.record import Record
 from workload.formats.told import Told
 from workload.formats.values import SECOND_US, json_object, micros, optional_micros, whole
 
+_KEYS = frozenset({"timestamp", "input_length", "output_length", "duration"})
+
 
 def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     """Return the requests of a replay file."""
     for line in numbered(lines, reading):
         try:
-            record = _record(json_object(line))
+            row = json_object(line)
+            record = _record(row)
         except ValueError as error:
             reading.bad(str(error))
         else:
+            reading.know(row.keys(), _KEYS)
             yield record
 
 

@@ -2,7 +2,8 @@
 
 Source: github.com/kvcache-ai/Mooncake, FAST25-release/README.md and traces/*.jsonl at 40ea55f: ``timestamp`` (ms),
 ``input_length``, ``output_length``, ``hash_ids``, one id for each begun block. aiperf's ``mooncake_trace`` adds an
-optional ``session_id`` (see aiperf.py).
+optional ``session_id`` (see aiperf.py). vLLM's timed_trace takes such a file with --timed-trace-sec-multiplier 0.001
+--timed-trace-chunk-hash-size 512, guidellm (kind mooncake) with time_scale 0.001: both count in seconds.
 """
 
 import json
@@ -18,15 +19,19 @@ from workload.formats.values import MILLISECOND_US, ids, json_object, micros, to
 
 BLOCK_TOKENS = 512
 
+_KEYS = frozenset({"timestamp", "input_length", "output_length", "hash_ids", "session_id"})
+
 
 def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     """Return the requests of a Mooncake trace, with aiperf's ``session_id`` where there is one."""
     for line in numbered(lines, reading):
         try:
-            record = _record(json_object(line))
+            row = json_object(line)
+            record = _record(row)
         except ValueError as error:
             reading.bad(str(error))
         else:
+            reading.know(row.keys(), _KEYS)
             yield record
 
 

@@ -18,15 +18,19 @@ from workload.formats.values import SECOND_US, ids, json_object, micros, part, t
 
 COMPONENTS = "ragpulse_ids"
 
+_KEYS = frozenset({"timestamp", "input_length", "output_length", "hash_ids", "session_id"})
+
 
 def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     """Return the requests of a RAGPulse trace."""
     for line in numbered(lines, reading):
         try:
-            record = _record(json_object(line))
+            row = json_object(line)
+            record = _record(row)
         except ValueError as error:
             reading.bad(str(error))
         else:
+            reading.know(row.keys(), _KEYS)
             yield record
 
 

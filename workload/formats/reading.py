@@ -2,7 +2,7 @@
 
 import csv
 import gzip
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, KeysView
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from collector.schema.errors import BadTrace, OperatorError
 
 LINE_BYTES_MAX = 16 << 20  # the block ids of a prompt of a few million tokens
 _NAMED = 5
+_IGNORED_MAX = 100
 _GZIP = b"\x1f\x8b"
 
 
@@ -24,6 +25,7 @@ class Reading:
         line: number of the line being read, from 1.
         bad_rows: rows passed over because they do not parse; ``named``: line and reason of the first five.
         not_requests: rows that are valid but tell of something else than a request.
+        ignored: columns or keys of the file that its format's reader knows nothing of.
     """
 
     strict: bool = False
@@ -31,6 +33,7 @@ class Reading:
     bad_rows: int = 0
     named: list[str] = field(default_factory=list)
     not_requests: int = 0
+    ignored: set[str] = field(default_factory=set)
 
     def bad(self, why: str) -> None:
         """Count the line being read as bad. Raises ``BadTrace`` if ``strict``."""
@@ -39,6 +42,11 @@ class Reading:
         self.bad_rows += 1
         if len(self.named) < _NAMED:
             self.named.append(f"line {self.line}: {why}")
+
+    def know(self, names: KeysView[str], known: frozenset[str]) -> None:
+        """Note the names that are not ``known``: what they hold is not read. At most a hundred are kept."""
+        if not names <= known and len(self.ignored) < _IGNORED_MAX:
+            self.ignored |= names - known
 
 
 def numbered(lines: Iterable[bytes], reading: Reading) -> Iterator[str]:

@@ -58,6 +58,8 @@ def detect(path: Path) -> str:
 
     Raises ``OperatorError`` for a file that cannot be read or is of no known format, saying what was found.
     """
+    if path.is_dir():
+        raise OperatorError(f"cannot read {path}: it is a folder; `burstwatch trace export` makes a trace of a capture")
     with open_lines(path) as file:
         if file.read(4) == _PARQUET:
             return parquet.FORMAT.name

@@ -21,6 +21,7 @@ def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     """Return the requests of a ServeGen workload. Raises ``BadTrace`` for another header."""
     rows = numbered(lines, reading)
     place = csv_header(rows, HEADER, "ServeGen")
+    reading.know(place.keys(), frozenset(HEADER))
     id_at, at, request_at, response_at = (place[name] for name in HEADER)
     for line in rows:
         try:

@@ -25,6 +25,7 @@ _OTHER = tuple(
     column for column in COLUMNS[Kind.COMPLETION]
     if column.name not in {"id", "submitted_at", "first_token_at", "ended_at", *_COUNTS, *_NAMES}
 )  # fmt: skip
+_KEYS = frozenset({"service", *_FIELDS})
 _LINES = 1_000
 
 
@@ -32,10 +33,12 @@ def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     """Return the requests of a sidecar."""
     for line in numbered(lines, reading):
         try:
-            record = _record(json_object(line))
+            row = json_object(line)
+            record = _record(row)
         except ValueError as error:
             reading.bad(str(error))
         else:
+            reading.know(row.keys(), _KEYS)
             yield record
 
 

@@ -19,15 +19,19 @@ from workload.formats.values import SECOND_US, ids, json_object, micros, units, 
 
 BLOCK_TOKENS = 16
 
+_KEYS = frozenset({"timestamp", "input_length", "output_length", "hash_ids"})
+
 
 def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     """Return the requests of a timed trace in seconds."""
     for line in numbered(lines, reading):
         try:
-            record = _record(json_object(line))
+            row = json_object(line)
+            record = _record(row)
         except ValueError as error:
             reading.bad(str(error))
         else:
+            reading.know(row.keys(), _KEYS)
             yield record
 
 

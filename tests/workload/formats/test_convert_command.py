@@ -1,5 +1,6 @@
 """`burstwatch trace convert` as its user meets it: files, messages, exit codes."""
 
+import doctest
 import gzip
 import io
 import json
@@ -11,6 +12,9 @@ import pytest
 
 from collector.schema.errors import OperatorError
 from tests.support.shared_data import shared
+from workload.formats import convert_cli, values
+from workload.formats import reading as reading_module
+from workload.formats import told as told_module
 from workload.formats.convert import Wanted, converted, in_order
 from workload.formats.convert_cli import main
 from workload.formats.reading import Reading
@@ -211,3 +215,32 @@ def test_json_goes_to_stderr_when_the_trace_goes_to_stdout(tmp_path, capfdbinary
     said = capfdbinary.readouterr()
     assert GOOD.encode() == said.out
     assert 3 == orjson.loads(said.err)["output"]["rows_written"]
+
+
+def test_columns_the_reader_does_not_know_are_said(convert):
+    _, said = convert(
+        "TIMESTAMP,NumImages,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03,2,4808,10\n", "--to", "paper"
+    )
+    assert "not read: NumImages (unknown to azure)" in said.err
+    rows = '{"timestamp": 1, "input_length": 5, "output_length": 6, "hash_ids": [1], "priority": 3}\n'
+    _, said = convert(rows, "--to", "paper", "--json")
+    assert ["priority"] == json.loads(said.out)["input"]["ignored_columns"]
+
+
+def test_a_bar_is_drawn_on_a_terminal_only(convert, monkeypatch):
+    monkeypatch.setattr(convert_cli, "_BAR_FROM_BYTES", 0)
+    assert "converting" not in convert(GOOD, "--to", "paper")[1].err
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    data, said = convert(GOOD, "--to", "paper")
+    assert 4 == len(data.splitlines())
+    assert "converting" in said.err
+
+
+def test_a_folder_is_told_what_makes_a_trace_of_it(tmp_path):
+    with pytest.raises(OperatorError, match="trace export"):
+        main([str(tmp_path), "--to", "paper", "--out", str(tmp_path / "o")])
+
+
+@pytest.mark.parametrize("module", [values, told_module, reading_module])
+def test_examples_in_docstrings_hold(module):
+    assert 0 == doctest.testmod(module).failed

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.schema.errors import BadTrace, OperatorError
@@ -18,6 +18,7 @@ REAL = """\
 """
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.integers(0, 10**6), st.floats(0, 1, allow_nan=False), min_size=1))
 def test_lengths_are_what_python_would_have_evaluated(lengths):
     assert lengths == parse_lengths(repr(lengths))
@@ -81,11 +82,11 @@ def test_a_silent_window_sends_nothing():
 def test_drawn_gaps_have_the_windows_mean_and_variation(line, cv):
     """Weibull of shape k has CV sqrt(G(1+2/k)/G(1+1/k)^2 - 1); Gamma's is 1/sqrt(shape)."""
     window = parse_window(line)
-    drawn = list(requests([window], {}, np.random.default_rng(7), last_window_s=60_000))
+    drawn = list(requests([window], {}, np.random.default_rng(7), last_window_s=20_000))
     gaps = np.diff([record.submitted_us / 1e6 for record in drawn])
     n = len(gaps)
     assert window.mean_gap_s == pytest.approx(gaps.mean(), abs=5 * gaps.std() / n**0.5)
-    assert cv == pytest.approx(gaps.std() / gaps.mean(), rel=0.05)
+    assert cv == pytest.approx(gaps.std() / gaps.mean(), rel=0.1)
 
 
 def test_drawn_lengths_follow_the_latest_window_that_has_some():
