@@ -94,7 +94,16 @@ def _files(folder: Path) -> None:
     """What the examples read: a trace of ours under the names they use."""
     made = run_cli("workload", "generate", "--duration-s", "400", "--out", str(folder / "trace.csv"))
     assert made.returncode == 0, made.stderr
-    for name in ("BurstGPT_1.csv", "BurstGPT_2.csv", "BurstGPT_3.csv", "yesterday.csv", "other.csv", "workload.csv"):
+    for name in (
+        "made.csv",
+        "faster.csv",
+        "BurstGPT_1.csv",
+        "BurstGPT_2.csv",
+        "BurstGPT_3.csv",
+        "yesterday.csv",
+        "other.csv",
+        "workload.csv",
+    ):
         shutil.copy(folder / "trace.csv", folder / name)
     (folder / "token.txt").write_text("s3cret")
 
@@ -129,15 +138,22 @@ def place(tmp_path_factory):
             wait_ready(engine)
             url = str(engine.facts["url"])
             (folder / "agent.toml").write_text(_agent_toml(broker.bootstrap_servers, url, free_port()))
-            (folder / "mine.toml").write_text(_agent_toml(broker.bootstrap_servers, url, mine_port))
+            recorded = (
+                '\n[[sources]]\ntype = "trace"\nservice = "recorded"\npath = "other.csv"\nspeed = 0.0\norigin = "now"\n'
+            )
+            (folder / "mine.toml").write_text(_agent_toml(broker.bootstrap_servers, url, mine_port) + recorded)
             capturing = ["capture", "--kafka", broker.bootstrap_servers, "--out", str(folder / "captured")]
             children += [start(Part("agent", ["agent", "-c", str(folder / "mine.toml")]), folder)]
             children += [start(Part("capture", capturing), folder)]
             for child in children[1:]:
                 wait_ready(child)
             _load(f"http://127.0.0.1:{mine_port}")
-            time.sleep(2)  # the agent's linger and the capture's next fetch
+            time.sleep(4)  # the agent's linger and the capture's next fetch
             assert stop(children.pop()) == 0
+            exported = run_cli("trace", "export", str(folder / "captured"), "--out", str(folder / "trace.csv"))
+            assert exported.returncode == 0, exported.stderr
+            fitted = run_cli("workload", "fit", str(folder / "trace.csv"), "--out", str(folder / "model.toml"))
+            assert fitted.returncode == 0, fitted.stderr
             yield Place(
                 folder,
                 {
