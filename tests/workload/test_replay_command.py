@@ -74,31 +74,35 @@ def test_the_commands_work_together_and_the_results_agree(running_engine, tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "requests.csv", "summary.json", "t.csv"]
 
 
-def test_ctrl_c_prints_what_was_measured_keeps_the_files_and_exits_0(running_engine, tmp_path):
-    trace, measured = trace_file(tmp_path / "t.csv", rows(5000, gap_s=0.02, response=2)), tmp_path / "out.csv"
-    process = command("replay", trace, "--url", f"{running_engine['url']}/v1", "--out", str(measured))
-    try:
-        process.communicate(timeout=1.5)
-    except subprocess.TimeoutExpired:
-        os.kill(process.pid, signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=20)
-    assert process.returncode == 0, stderr
-    assert "send lag" in stdout
-    assert "Traceback" not in stderr
-    assert 2 < len(measured.read_text().splitlines()) < 2000
-
-
-def served(reply, *argv):
-    """Run the command in a thread of this process against a server of this process; returns its exit code."""
+def served(reply, *argv, on_request=lambda _process, _n: None):
+    """Run the command against a server of this process; returns its exit code, stdout and stderr."""
 
     async def story():
-        async with odd_server(reply) as server:
-            loop = asyncio.get_running_loop()
-            process = await loop.run_in_executor(None, lambda: command(*[a.replace("URL", server.url) for a in argv]))
-            out, err = await loop.run_in_executor(None, lambda: process.communicate(timeout=30))
+        def answering(fields, request):
+            on_request(process, len(server.asked))
+            return reply(fields, request)
+
+        async with odd_server(answering) as server:
+            process = command(*[a.replace("URL", server.url) for a in argv])
+            out, err = await asyncio.to_thread(process.communicate, timeout=30)
             return process.returncode, out, err
 
     return asyncio.run(story())
+
+
+def test_ctrl_c_prints_what_was_measured_keeps_the_files_and_exits_0(tmp_path):
+    trace, measured = trace_file(tmp_path / "t.csv", rows(5000, gap_s=0.01, response=2)), tmp_path / "out.csv"
+
+    def interrupt(process, n):
+        if n == 10:
+            os.kill(process.pid, signal.SIGINT)
+
+    argv = ("replay", trace, "--url", "URL", "--out", str(measured))
+    code, out, err = served(lambda *_: answer(20), *argv, on_request=interrupt)
+    assert code == 0, err
+    assert "send lag" in out
+    assert "Traceback" not in err
+    assert 10 <= len(measured.read_text().splitlines()) - 1 < 5000
 
 
 def test_where_nothing_succeeds_the_exit_code_is_1_and_the_hint_says_why(tmp_path):
@@ -258,10 +262,35 @@ def test_people_see_counts_quantiles_and_only_what_occurred(capsys):
         tally.on_end(one)
     print_summary(tally.summary(elapsed_s=2.0, skipped={"failed": 4, "bad": 0}, interrupted=True))
     shown = capsys.readouterr().out
-    for said in ("overloaded", "1.33 requests/s", "p99 250.0 ms", "rows failed", "+10.00%", "1 of 2"):
+    for said in ("overloaded", "1.33 requests/s", "p99 250.0", "rows failed", "+10.00%", "1 of 2"):
         assert said in shown
     for unsaid in ("rows bad", "retries", "waiting for a slot"):
         assert unsaid not in shown
+
+
+def test_goodput_counts_what_met_both_bounds():
+    tally = Tally(Slo(ttft_s=0.5, tpot_s=0.1))
+    for number, (first_s, ended_s, tokens, outcome) in enumerate(
+        (
+            (0.4, 0.8, 5, Outcome.OK),  # 0.1 s a further token: just met
+            (0.6, 0.7, 5, Outcome.OK),  # its first token is late
+            (0.4, 0.9, 5, Outcome.OK),  # its further tokens are slow
+            (0.4, 9.0, 1, Outcome.OK),  # has no further token
+            (0.4, 0.5, None, Outcome.OK),  # nobody counted its tokens: not known to be met
+            (0.1, 0.2, 5, Outcome.FAILED),
+        )
+    ):
+        one = record(number, launched_s=0.0, sent_s=0.0, first_s=100.0 + first_s, response_tokens=tokens)
+        one.answer.end(100.0 + ended_s - 1e-9, outcome)  # sums of decimals are not exact
+        tally.on_start(one)
+        tally.on_end(one)
+    assert tally.summary(elapsed_s=1.0, skipped={}, interrupted=False)["goodput"] == {
+        "slo_ttft_s": 0.5,
+        "slo_tpot_s": 0.1,
+        "good": 2,
+        "ratio": 0.333333,
+        "per_s": None,
+    }
 
 
 # ------------------------------------------------------------------------------------------------ events

@@ -312,6 +312,7 @@ def test_bad_rows_are_passed_over_and_the_first_is_named(tmp_path):
     ("lines", "said"),
     [
         (["a,b"], "no column"),
+        (['{"what": 1}'], "known formats"),
         ([""], "no column"),
         ([HEADER], "no usable row"),
         ([HEADER, "x"], "no usable row (line 2"),

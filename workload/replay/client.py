@@ -181,7 +181,8 @@ async def _refusal(response: aiohttp.ClientResponse, answer: Answer) -> Reason:
     except orjson.JSONDecodeError:
         fields = None
     error = fields.get("error") if isinstance(fields, dict) else None
-    answer.said = " ".join(str(error.get("message", "") if isinstance(error, dict) else fields or "").split())[:200]
+    told = error if isinstance(error, dict) else fields if isinstance(fields, dict) else {}
+    answer.said = " ".join(str(told.get("message") or told.get("detail") or "").split())[:200]
     return reason_of(response.status, error if isinstance(error, dict) else None)
 
 

@@ -124,4 +124,4 @@ def _off(figures: Mapping[str, float]) -> str:
 
 
 def _quantiles(figures: Mapping[str, float]) -> str:
-    return "  ".join(f"{name} {seconds * 1e3:,.1f} ms" for name, seconds in figures.items())
+    return "  ".join(f"{name} {seconds * 1e3:,.1f}" for name, seconds in figures.items()) + " ms"

@@ -41,7 +41,8 @@ class Tally:
     slo: Slo = field(default_factory=Slo)
     sent: int = 0
     warm_up: int = 0
-    sending_s: float = 0.0  # from the beginning to the latest request
+    began_s: float = 0.0  # where the warm-up ended
+    sending_s: float = 0.0  # from there to the latest request
     retries: int = 0
     good: int = 0
     outcomes: Counter[Outcome] = field(default_factory=Counter)
@@ -71,8 +72,10 @@ class Tally:
         if not record.counted:
             self.warm_up += 1
             return
+        if self.warm_up and not self.sent:
+            self.began_s = record.launched_s
         self.sent += 1
-        self.sending_s = max(self.sending_s, record.launched_s)
+        self.sending_s = max(self.sending_s, record.launched_s - self.began_s)
         self.request_tokens += record.shot.prompt_tokens
         self.slot_wait.add(record.slot_wait_s)
         if record.shot.conversation is not None:
@@ -134,7 +137,7 @@ class Tally:
             "request_tokens": self.request_tokens,
             "response_tokens": self.response_tokens,
             "cached_tokens": self.cached_tokens,
-            "response_tokens_per_s": _rate(self.response_tokens, elapsed_s),
+            "response_tokens_per_s": _rate(self.response_tokens, elapsed_s - self.began_s),
             "ttft_s": self.ttft.summary(),
             "itl_s": self.itl.summary(),
             "tpot_s": self.tpot.summary(),

@@ -56,13 +56,22 @@ def _other(path: str, error: OperatorError) -> Source:
     """Return the file as one of the other formats, or say what was wrong with it as a CSV."""
     from workload.formats.registry import detect  # noqa: PLC0415 - not needed for the usual CSV
 
+    begins = _beginning(path)
     try:
         name = detect(Path(path))
-    except OperatorError:
-        raise error from None
-    if name in {"burstgpt-8", "burstgpt-6", "azure"} and Path(path).read_bytes()[:2] != _GZIP:
+    except OperatorError as unknown:
+        raise (unknown if begins.startswith(b"{") else error) from None
+    if name in {"burstgpt-8", "burstgpt-6", "azure"} and begins != _GZIP:
         raise error  # it was read as what it is, and the error is in a row
     return OtherFile(path, name)
+
+
+def _beginning(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(len(_GZIP))
+    except OSError:
+        return b""
 
 
 class TraceFile:
