@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -36,7 +37,7 @@ def pipeline(tmp_path, kafka, request):
         if not trace.exists():
             pytest.skip(f"real trace not here: {trace}")
         pipe = Pipeline(
-            tmp_path / "p", kafka, trace, service=f"svc-{request.node.name[:40]}".replace("[", "-"), **options
+            tmp_path / "p", kafka, trace, service=re.sub(r"\W+", "-", request.node.name)[-40:].strip("-"), **options
         )
         made.append(pipe)
         return pipe
