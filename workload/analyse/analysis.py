@@ -30,7 +30,7 @@ from workload.analyse.lengths import latency, lengths, relation
 from workload.analyse.plain import plain
 from workload.analyse.rates import Calendar, rates
 from workload.analyse.sessions import sessions
-from workload.analyse.tallies import response_width, tallies, together
+from workload.analyse.tallies import Tallies, response_width, tallies, together
 from workload.trace.columns import OutcomeCode, Trace
 
 Progress = Callable[[int, int], None]
@@ -84,14 +84,14 @@ class Analysis:
 def analyse(trace: Trace, options: Options | None = None, progress: Progress | None = None) -> Analysis:
     """Return the analysis of ``trace`` (any order of rows, any number of them, 0 too).
 
-    ``progress`` is called with parts done and parts in all. Works on columns at once: a second or two per five million
-    rows.
+    ``progress`` is called with parts done and parts in all. Whole columns are worked on at once: a second or less per
+    million rows, and little memory beyond the trace's own.
     """
     options = options or Options()
     trace = trace.sorted_by_time()
     calendar = Calendar.of(absolute=trace.absolute, day_zero_weekday=options.day_zero_weekday, zone_s=options.zone_s)
-    work = _Work(trace, options, calendar)
     with ThreadPoolExecutor(options.threads) as pool:
+        work = _Work(trace, options, calendar)
         parts = work.parts(pool)
         several = [pool.submit(work.class_analysis, one) for one in work.leaves.classes]
         waited = [*parts.values(), *several]
@@ -112,34 +112,42 @@ class _Work:
         self._trace, self._options, self._calendar = trace, options, calendar
         self.leaves = leaves(trace, options.classes_max)
         self._arrivals = Arrivals.of(trace.submitted_us, trace.resolution_us)
-        width = response_width(trace)
-        self._tallies = [tallies(trace, self.leaves.rows((leaf,)), width) for leaf in range(self.leaves.count)]
-        self._tallies = self._tallies or [tallies(trace, None, width)]  # a trace without rows has no leaf
+        self._tallies: list[Future[Tallies]] = []
         self._seconds = seconds_since(trace.submitted_us, self._arrivals.start) if self._arrivals.whole else None
 
     def parts(self, pool: Executor) -> dict[str, Future[Any]]:
-        """Start the parts of all requests together."""
+        """Start the parts of all requests together, the longest first. A part waits for none that is started later."""
         trace, arrivals = self._trace, self._arrivals
-        known = together(self._tallies)
         none = Arrivals.of(trace.submitted_us[:0], trace.resolution_us)
-        return {
+        found: dict[str, Future[Any]] = {
             "bursts": pool.submit(bursts, arrivals if self._options.bursts else none),
             "burstiness": pool.submit(burstiness, arrivals, window_s=self._options.window_s),
+        }
+        width = response_width(trace)
+        self._tallies = [pool.submit(self._tally, leaf, width) for leaf in range(self.leaves.count)]
+        every = tuple(range(self.leaves.count))
+        return found | {
             "file": pool.submit(file_facts, trace, self._calendar.words),
             "rate": pool.submit(rates, arrivals, self._calendar),
             "dispersion": pool.submit(_dispersion, arrivals),
-            "lengths": pool.submit(lengths, known),
-            "relation": pool.submit(relation, known, trace),
+            "lengths": pool.submit(lambda: lengths(self._known(every))),
+            "relation": pool.submit(lambda: relation(self._known(every), trace)),
             "sessions": pool.submit(sessions, trace),
-            "latency": pool.submit(latency, known),
+            "latency": pool.submit(lambda: latency(self._known(every))),
         }
+
+    def _tally(self, leaf: int, width: int) -> Tallies:
+        return tallies(self._trace, self.leaves.rows((leaf,)), width)
+
+    def _known(self, leaves_of: tuple[int, ...]) -> Tallies:
+        return together([self._tallies[leaf].result() for leaf in leaves_of])
 
     def class_analysis(self, one: Class) -> ClassAnalysis:
         """Return what is found of one class."""
         trace, rows = self._trace, self.leaves.rows(one.leaves)
         chosen = slice(None) if rows is None else rows
         arrivals = self._chosen_arrivals(chosen)
-        known = together([self._tallies[leaf] for leaf in one.leaves])
+        known = self._known(one.leaves)
         failed = int(trace.failed[chosen].sum())
         n = arrivals.n - int(np.count_nonzero(trace.outcome[chosen] == OutcomeCode.CANCELLED))
         bounds = wilson_bounds(failed, n)

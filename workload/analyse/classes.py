@@ -49,7 +49,7 @@ def leaves(trace: Trace, most: int) -> Leaves:
     """
     width = len(trace.model.names) + 1
     code = (trace.log_type.codes + 1) * np.int32(width) + (trace.model.codes + 1)
-    n = np.bincount(code, minlength=1) if len(trace) else np.zeros(1, np.int64)
+    n = np.bincount(code, minlength=1) if len(trace) else np.ones(1, np.int64)
     kinds = [(c // width - 1, c % width - 1) for c in np.argsort(-n, kind="stable").tolist() if n[c]]
     own = [kind for kind in kinds if kind[1] >= 0][:most]
     rest = sorted({kind[0] for kind in kinds if kind not in own})

@@ -28,6 +28,12 @@ def plain(value: object) -> Any:  # noqa: ANN401 - what JSON can hold
 
 
 def _listed(array: NDArray[Any]) -> list[Any]:
-    if array.dtype.kind == "f":
-        return [item if isfinite(item) else None for item in array.tolist()]
-    return [plain(item) for item in array.tolist()] if array.dtype.kind == "O" else array.tolist()
+    if array.dtype.kind == "O":
+        return [plain(item) for item in array.tolist()]
+    if array.dtype.kind != "f" or (known := np.isfinite(array)).all():
+        found: list[Any] = array.tolist()
+        return found
+    objects = array.astype(object)
+    objects[~known] = None
+    listed: list[Any] = objects.tolist()
+    return listed
