@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workload.fit.burstiness import MOMENTS, Burstiness
-from workload.fit.bursts import Episodes, bursts_of, find_episodes, inflation, matter
+from workload.fit.bursts import Episodes, bursts_of, find_episodes, matter
 from workload.fit.candidates import Floats
 from workload.fit.fine_burstiness import fine_burstiness
 from workload.fit.lengths import tried
@@ -66,7 +66,7 @@ def fit_arrivals(times_us: Int64s, frame: Frame, starts_us: Int64s | None = None
     burstiness = _burstiness(points_us, frame, apart)
     alpha = burstiness.alpha if burstiness else 1.0
     by_window = burstiness.by_window if burstiness else np.full(len(windows.count), np.nan)
-    level = len(times_us) / (float(windows.base_per_s @ windows.covered_s) * inflation(bursts)) if bursts else 1.0
+    level = len(times_us) / (float(windows.base_per_s @ windows.covered_s) * bursts.gain) if bursts else 1.0
     timeline, told = _timeline(windows, windows.base_per_s * level, (by_window, alpha), frame)
     arrivals = Arrivals(
         kind=RENEWAL if starts_us is None else SESSIONS,

@@ -126,11 +126,3 @@ def bursts_of(episodes: Episodes, n: int) -> Bursts:
         source=f"{len(episodes)} episodes found by scanz in {episodes.searched_s / 3600:.3g} h; "
         f"{episodes.excess / n:.1%} of the requests are in excess of the baseline",
     )
-
-
-def inflation(bursts: Bursts) -> float:
-    """Return by how much these bursts raise the mean rate: 1 + their share of time times (mean factor - 1)."""
-    duration_s, factor = (
-        float(np.trapezoid(law.values, law.probabilities)) for law in (bursts.duration_s, bursts.factor)
-    )
-    return 1 + bursts.per_hour / 3600 * duration_s * (factor - 1)

@@ -75,7 +75,8 @@ def fine_burstiness(gaps: Floats, window: Int64s, number: int, *, tick: Floats) 
         family = likeliest_with(known, alpha)
     used = float(n.sum() if method == POOLED else n[~np.isnan(alphas)].sum())
     spread = 1 + alpha * float(trigamma(1 + alpha)) if method == LIKELIHOOD else 2 * (1 + 1 / alpha)
-    bounds = (None, None) if misfit is not None and abs(misfit) > MISFIT_MAX else interval(alpha, spread / used)
+    of_no_family = method == MOMENTS and abs(misfit or 0.0) > MISFIT_MAX
+    bounds = (None, None) if of_no_family else interval(alpha, spread / used)
     return Burstiness(
         alpha=alpha,
         lower=bounds[0],

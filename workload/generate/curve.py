@@ -1,5 +1,7 @@
 """The rate of one class of a model along the trace that is to be made: timeline, profile of the day, bursts. Pure."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,10 +20,12 @@ def curve_of(
     """Return rate and shape from 0 to ``duration_s``, which is ``start_s`` into the timeline or profile.
 
     A timeline says both; else a profile says the rate; else, or if ``steady``, both are the class's own. Timelines and
-    profiles begin again at their end. Bursts are drawn and multiply the rate. The level is the model's own, bursts
-    apart: whoever uses the curve decides how many requests there are.
+    profiles begin again at their end. Bursts are drawn and multiply the rate. Over a long time the mean rate is
+    the model's; what chance makes of the bursts is in the curve.
     """
     arrivals = one.arrivals
+    if one.bursts:  # the mean holds them, and they are put on top
+        arrivals = replace(arrivals, rate_per_s=arrivals.rate_per_s / one.bursts.gain)
     if steady or (arrivals.timeline is None and not arrivals.profile):
         curve = RateCurve.steady(duration_s, arrivals.rate_per_s, arrivals.alpha)
     else:

@@ -7,6 +7,8 @@ numbers come from (``source``), so that a reader can judge them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from math import exp
 
 FORMAT, VERSION = "burstwatch-workload", 1
 RENEWAL, SESSIONS = "renewal", "sessions"
@@ -39,6 +41,12 @@ class Quantiles:
     probabilities: tuple[float, ...]
     values: tuple[float, ...]
 
+    @property
+    def mean(self) -> float:
+        """The mean of what is drawn if it is linear between points."""
+        points = pairwise(zip(self.probabilities, self.values, strict=True))
+        return sum((q - p) * (a + b) / 2 for (p, a), (q, b) in points)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogNormal:
@@ -54,6 +62,7 @@ class Timeline:
     """The paper's alpha(t) and beta(t): rate and burstiness window by window, from ``start_s[0]`` = 0 on.
 
     Window i lasts until the next one starts, the last one for ``Arrivals.window_s``; then the timeline begins again.
+    In a class with bursts it says the rate between them.
     ``rate_per_s`` may be 0 (nothing came), ``alpha`` not.
     """
 
@@ -106,6 +115,15 @@ class Bursts:
     duration_s: Quantiles
     factor: Quantiles
     source: str = ""
+
+    @property
+    def gain(self) -> float:
+        """By how much they raise the mean rate: 1 + their share of the time times (mean factor - 1).
+
+        Begun like a Poisson process, some fall into others: the share is 1 - exp(-(episodes a second * mean duration)).
+        """
+        share = 1 - exp(-self.per_hour / 3600 * self.duration_s.mean)
+        return 1 + share * (self.factor.mean - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,7 +123,8 @@ def test_bursts_come_as_often_as_long_and_as_strong_as_the_model_says():
     one = api_class(bursts=Bursts(per_hour=6, duration_s=always(20.0), factor=always(8.0)), alpha=1.0)
     curve = curve_of(rng(2), one, duration_s=360_000.0, start_s=0.0, steady=True)
     inside = curve.rate_per_s > 10
-    assert np.allclose(curve.rate_per_s[inside], 40.0)
+    assert np.allclose(curve.rate_per_s[inside], 8 * 5.0 / one.bursts.gain)
+    assert curve.expected == pytest.approx(5.0 * 360_000, rel=0.02)  # the mean rate holds the bursts
     seconds = np.diff(curve.edges_s)
     assert seconds[inside].sum() == pytest.approx(600 * 20 * (1 - 20 / 1200), rel=0.08)
     trace = generate(model_of(one), rng(2), duration_s=36_000.0, rate_per_s=5.0)
