@@ -93,8 +93,6 @@ def place_turns(starts: Floats, waits: Floats, counts: Ints, curve: RateCurve) -
     if not len(waits):
         return np.empty(0), np.empty(0, np.int32)
     heads = np.cumsum(counts) - counts
-    since = waits.copy()
-    since[heads] = 0.0
-    since = np.cumsum(since)
+    since = np.cumsum(waits)
     since -= np.repeat(since[heads], counts)
     return carried_round(np.repeat(starts, counts) + since, heads, curve)

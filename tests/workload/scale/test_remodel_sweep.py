@@ -47,6 +47,29 @@ def test_by_model_keeps_cv_alpha_dispersion_and_the_profile_at_another_rate(rati
     assert by_hour[1] == pytest.approx(by_hour[0] * ratio, rel=0.05)
 
 
+def test_by_model_keeps_who_comes_at_what_time():
+    trace = varying()
+    fast = (trace.submitted_us // 3_600_000_000) % 2 == 1
+    trace = replace(trace, request_tokens=np.where(fast, 1000, 10).astype(np.int32))
+    made = remodel(trace, rng(), rate_per_s=1.7 * own_rate(trace)).trace
+    fast = (made.submitted_us // 3_600_000_000) % 2 == 1
+    assert np.mean(made.request_tokens[fast] == 1000) > 0.995  # the clock begins with the first request
+    assert np.mean(made.request_tokens[~fast] == 10) > 0.995
+
+
+def test_gaps_that_come_in_groups_keep_their_order_and_their_distribution():
+    """Long runs of 20-ms gaps between pauses: each window's Gamma would mix them up, its own gaps do not."""
+    runs = [np.concatenate(([pause], np.full(30, 0.02))) for pause in rng(5).exponential(20, 300)]
+    trace = trace_of((np.cumsum(np.concatenate(runs)) * 1e6).astype(np.int64))
+    made = remodel(trace, rng(), rate_per_s=2.3 * own_rate(trace))
+    assert made.gaps == "own"
+    before, after = measure(trace.submitted_us), measure(made.trace.submitted_us)
+    for m in (10, 100):
+        assert after.dispersion[m] == pytest.approx(before.dispersion[m], rel=0.15)
+    gaps = [np.diff(t.submitted_us) / np.diff(t.submitted_us).mean() for t in (trace, made.trace)]
+    assert np.quantile(gaps[1], [0.5, 0.99]) == pytest.approx(np.quantile(gaps[0], [0.5, 0.99]), rel=0.15)
+
+
 def test_by_model_repeats_every_request_equally_often_and_keeps_pairs():
     trace = renewal(n=2000)
     made = remodel(trace, rng(), rate_per_s=2.5 * own_rate(trace)).trace
