@@ -190,16 +190,17 @@ def parse_token(name: str, text: str) -> str | None:
 
 def format_row(row: TraceRow, columns: tuple[str, ...]) -> list[str]:
     """Return ``row`` as the cells of a 6- or 8-column BurstGPT file; what is unknown is an empty cell."""
-    known = row.request_tokens is not None and row.response_tokens is not None
-    total = (row.request_tokens or 0) + (row.response_tokens or 0)
-    cells = {
-        "Timestamp": format_seconds(row.submitted_us),
-        "Session ID": row.session or "",
-        "Elapsed time": "" if row.elapsed_us is None else format_seconds(row.elapsed_us),
-        "Model": row.model or "",
-        "Request tokens": "" if row.request_tokens is None else str(row.request_tokens),
-        "Response tokens": "" if row.response_tokens is None else str(row.response_tokens),
-        "Total tokens": str(total) if known else "",
-        "Log Type": row.log_type or "",
-    }
-    return [cells[name] for name in columns]
+    request, response, elapsed = row.request_tokens, row.response_tokens, row.elapsed_us
+    cells = [
+        format_seconds(row.submitted_us),
+        row.session or "",
+        "" if elapsed is None else format_seconds(elapsed),
+        row.model or "",
+        "" if request is None else str(request),
+        "" if response is None else str(response),
+        "" if request is None or response is None else str(request + response),
+        row.log_type or "",
+    ]
+    if columns == BURSTGPT_6:
+        return [cells[0], *cells[3:]]
+    return cells if columns == BURSTGPT_8 else [cells[BURSTGPT_8.index(name)] for name in columns]
