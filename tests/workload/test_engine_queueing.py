@@ -99,7 +99,7 @@ def test_with_exponential_jobs_waiting_is_erlang_c(servers, busy, n):
 
 @pytest.mark.parametrize("lengths", ["fixed", "exponential", "log-normal"])
 def test_one_server_waits_as_pollaczek_and_khinchine_say(lengths):
-    n, busy = 10_000, 0.6
+    n, busy = 8_000, 0.6
     rng = np.random.default_rng(11)
     tokens = {
         "fixed": np.full(n, MEAN_TOKENS),
@@ -112,7 +112,7 @@ def test_one_server_waits_as_pollaczek_and_khinchine_say(lengths):
     found_s, error_s = batch_error(wait_s(serve(poisson_jobs(12, n, rate, tokens), servers=1)))
     print(f"\nM/G/1 {lengths}: mean wait {found_s:.4f} +- {error_s:.4f} s, Pollaczek-Khinchine {theory_s:.4f} s")
     assert abs(found_s - theory_s) < SE * error_s + STEP_S
-    assert error_s < 0.15 * theory_s
+    assert error_s < 0.2 * theory_s
 
 
 def test_fixed_jobs_on_many_servers_follow_kiefer_and_wolfowitz_job_by_job():
@@ -136,7 +136,7 @@ def test_fixed_jobs_on_many_servers_follow_kiefer_and_wolfowitz_job_by_job():
 
 def test_without_bounds_the_number_running_is_poisson():
     """M/G/inf: mean and variance are both rate * mean job, whatever the lengths (insensitivity)."""
-    n, rate = 12_000, 12.5
+    n, rate = 10_000, 12.5
     tokens = np.maximum(1, np.rint(np.random.default_rng(2).lognormal(np.log(MEAN_TOKENS) - 0.5, 1.0, n)))
     run = serve(poisson_jobs(7, n, rate, tokens))
     offered = rate * tokens.mean() * STEP_S
@@ -154,7 +154,7 @@ def test_without_bounds_the_number_running_is_poisson():
 
 def test_the_cache_is_used_as_campbells_formula_says():
     """Mean blocks held = rate * mean of a request's token-seconds: step j of a request holds prompt + j tokens."""
-    n, rate = 12_000, 10.0
+    n, rate = 8_000, 10.0
     rng = np.random.default_rng(4)
     asked, answered = rng.geometric(1 / 300, n), exponential_like(4, n)
     trace = poisson_jobs(8, n, rate, answered)
@@ -170,4 +170,4 @@ def test_the_cache_is_used_as_campbells_formula_says():
     error = rate * STEP_S * parts.std(ddof=1) / np.sqrt(20) + rate * token_s / np.sqrt(n)
     print(f"\nCampbell: mean {mean:.1f} blocks, rate * token-seconds {rate * token_s:.1f} +- {error:.1f}")
     assert abs(mean - rate * token_s) < SE * error
-    assert error < 0.05 * rate * token_s
+    assert error < 0.06 * rate * token_s

@@ -5,7 +5,17 @@ from dataclasses import dataclass, field
 
 from workload.bench.assumptions import of_every
 from workload.bench.plan import Plan
-from workload.bench.result import FORMAT, VERSION, KvHeadroom, RateHeadroom, Result, Run, Server, Workload
+from workload.bench.result import (
+    FORMAT,
+    VERSION,
+    KvHeadroom,
+    RateHeadroom,
+    Result,
+    Run,
+    Server,
+    ServerHeadroom,
+    Workload,
+)
 from workload.bench.verdict import verdict
 
 
@@ -15,6 +25,7 @@ class Findings:
 
     runs: list[Run] = field(default_factory=list)
     rates: list[RateHeadroom] = field(default_factory=list)
+    servers: list[ServerHeadroom] = field(default_factory=list)
     memory: list[KvHeadroom] = field(default_factory=list)
     complete: bool = True
 
@@ -22,7 +33,9 @@ class Findings:
 def assemble(plan: Plan, found: Findings, server: Server, *, assumptions: Sequence[str], elapsed_s: float) -> Result:
     """Return the whole result, verdict and assumptions included."""
     lengths = plan.source.trace
-    judged = verdict(found.runs, plan.slo, rate_headroom=found.rates, kv_headroom=found.memory)
+    judged = verdict(
+        found.runs, plan.slo, rate_headroom=found.rates, server_headroom=found.servers, kv_headroom=found.memory
+    )
     if not found.complete:
         points, all_points = len(found.runs), len(plan.points())
         done = f"{points} of {all_points} points were measured" if points < all_points else "the searches are not whole"

@@ -33,7 +33,8 @@ def of_simulation() -> list[str]:
     return [
         "SIMULATED: the engine of `burstwatch engine` in virtual time; nothing was measured on a GPU.",
         "What the simulated engine models, and what it does not: docs/simulated-engine.md.",
-        "Memory and rate were searched by running again; the objective is judged on the same lengths and chance.",
+        "Memory and rate were searched by running again, lower rates for as much longer as their requests are fewer.",
+        "At high CV a few bursts decide a run: more --repeats or a longer --duration-s leave less to chance.",
     ]
 
 

@@ -109,7 +109,8 @@ class RateHeadroom(TypedDict):
     """The highest rate that holds at a burstiness.
 
     It lies between ``low_per_s`` (held; None: no rate tried did) and ``high_per_s`` (did not; None: all did).
-    ``of_rate``: ``low_per_s`` over the rate asked for.
+    ``of_rate``: ``low_per_s`` over the rate asked for. The burstiness is the same at every rate: a lower one spreads
+    the bursts further apart, but they are as large.
     """
 
     cv: float
@@ -117,6 +118,19 @@ class RateHeadroom(TypedDict):
     low_per_s: float | None
     high_per_s: float | None
     of_rate: float | None
+
+
+class ServerHeadroom(TypedDict):
+    """How many servers like this one hold the objective, the requests shared out among them by chance.
+
+    Each then sees a thinner and calmer stream (a random 1/k of a stream of squared CV c has 1 + (c - 1)/k), unlike a
+    lower rate of the same burstiness, whose bursts come seldom but are as large. 1: it needs no other; None: not even
+    64 do. Searched in virtual time only.
+    """
+
+    cv: float
+    rate_per_s: float
+    servers: int | None
 
 
 class KvHeadroom(TypedDict):
@@ -152,6 +166,7 @@ class Verdict(TypedDict):
     surely_fails_from_cv: float | None
     rates: list[RateVerdict]
     rate_headroom: list[RateHeadroom]
+    server_headroom: list[ServerHeadroom]
     kv_headroom: list[KvHeadroom]
     sentences: list[str]
 

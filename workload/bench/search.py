@@ -64,3 +64,20 @@ def bracketing(
         else:
             at = sqrt(low * high)
     return Bracket(low, high)
+
+
+def fewest(holds: Callable[[int], bool], most: int) -> int | None:
+    """Return the smallest whole number from 1 that holds, for something that holds from there on; None up to ``most``.
+
+    >>> fewest(lambda n: n >= 11, 64), fewest(lambda n: True, 64), fewest(lambda n: n >= 70, 64)
+    (11, 1, None)
+    """
+    low, high = 0, 1  # low does not hold
+    while not holds(high):
+        if high >= most:
+            return None
+        low, high = high, min(2 * high, most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from workload.bench.result import KvHeadroom, Objective, RateHeadroom, RateVerdict, Run, Verdict
+from workload.bench.result import KvHeadroom, Objective, RateHeadroom, RateVerdict, Run, ServerHeadroom, Verdict
 from workload.report.numbers import duration, known, number, percent, span
 
 
@@ -14,6 +14,7 @@ def sentences(verdict: Verdict, runs: Sequence[Run], slo: Objective) -> list[str
         *(_breaks(at, runs, slo) for at in verdict["rates"]),
         *_mechanism(runs),
         *_rates(verdict["rate_headroom"]),
+        *_servers(verdict["server_headroom"]),
         *_memory(verdict["kv_headroom"], runs),
     ]
 
@@ -103,14 +104,24 @@ def _rates(found: Sequence[RateHeadroom]) -> Iterator[str]:
     calm, wild = found[0], found[-1]
     if calm["low_per_s"] and wild["low_per_s"] and calm is not wild and wild["low_per_s"] < calm["low_per_s"]:
         lost = 1 - wild["low_per_s"] / calm["low_per_s"]
-        yield f"Burstiness (CV {_cv(calm['cv'])} to {_cv(wild['cv'])}) costs {percent(lost)} of the rate."
-    short = [one for one in found if one["of_rate"] is not None and 0 < one["of_rate"] < 1]
-    if short:
-        servers = ", ".join(f"{number(1 / (one['of_rate'] or 1))} times at CV {_cv(one['cv'])}" for one in short)
         yield (
-            f"To carry {number(short[0]['rate_per_s'])}/s, at most so many times the servers: {servers} (fewer may do: "
-            "each sees a thinner and calmer stream)."
+            f"Burstiness (CV {_cv(calm['cv'])} to {_cv(wild['cv'])}) costs {percent(lost)} of the rate: at a lower one "
+            "the bursts come further apart but are as large."
         )
+
+
+def _servers(found: Sequence[ServerHeadroom]) -> Iterator[str]:
+    """Say how many such servers carry each rate where one does not."""
+    for rate_per_s in sorted({one["rate_per_s"] for one in found}):
+        of_rate = [one for one in found if one["rate_per_s"] == rate_per_s]
+        if all(one["servers"] == 1 for one in of_rate):
+            continue
+        told = ", ".join(f"{_many(one['servers'])} at CV {_cv(one['cv'])}" for one in of_rate)
+        yield f"Servers that carry {number(rate_per_s)}/s, requests shared out among them by chance: {told}."
+
+
+def _many(servers: int | None) -> str:
+    return "not even 64" if servers is None else str(servers)
 
 
 def _up_to(one: RateHeadroom) -> str:

@@ -38,6 +38,10 @@ def _fill(found: Findings, simulation: Simulation, screen: Screen, points: int) 
         found.rates.append(rate)
         step()
     step = screen.steps(points)
+    for servers in simulation.servers():
+        found.servers.append(servers)
+        step()
+    step = screen.steps(points)
     for one in simulation.memory():
         found.memory.append(one)
         step()

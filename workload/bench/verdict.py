@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from workload.bench.result import KvHeadroom, Objective, RateHeadroom, RateVerdict, Run, Verdict
+from workload.bench.result import KvHeadroom, Objective, RateHeadroom, RateVerdict, Run, ServerHeadroom, Verdict
 from workload.bench.search import Bracket
 from workload.bench.sentences import sentences
 
@@ -24,6 +24,7 @@ def verdict(
     slo: Objective,
     *,
     rate_headroom: Sequence[RateHeadroom] = (),
+    server_headroom: Sequence[ServerHeadroom] = (),
     kv_headroom: Sequence[KvHeadroom] = (),
 ) -> Verdict:
     """Return the judgement of a sweep. ``rate_headroom`` empty: told from the rates that were swept."""
@@ -34,6 +35,7 @@ def verdict(
         surely_fails_from_cv=first["surely_fails_from_cv"] if first else None,
         rates=rates,
         rate_headroom=list(rate_headroom) or _swept_headroom(runs, slo),
+        server_headroom=list(server_headroom),
         kv_headroom=list(kv_headroom),
         sentences=[],
     )
