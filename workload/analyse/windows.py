@@ -21,7 +21,7 @@ Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]  # ``map
 
 _SMALL = 64  # whole gaps below are counted in a table; the few above are sorted
 _WINDOWS_AT_ONCE = 1_000
-_GAPS_AT_ONCE = 500_000
+_GAPS_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, slots=True)
