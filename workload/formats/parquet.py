@@ -1,11 +1,13 @@
 """Parquet with the columns of ``Record``: the whole of a trace in a tenth of the space, typed. polars' door.
 
 Our own format: columns named as ``Record``'s fields, times in microseconds, ``hash_ids`` a list, ``other`` JSON text.
-Files with BurstGPT's column names (`trace export` to Parquet, or made with pandas from a CSV) are read too: numbers or
-decimal text, seconds. Read and written in batches: memory does not grow with the file.
+Files with BurstGPT's column names are read too, their numbers as numbers or as decimal text, in seconds: `trace export`
+to Parquet, whose further columns say how each request ended, or a CSV that somebody turned into Parquet. Read and
+written in batches: memory does not grow with the file.
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,7 @@ _BATCH_ROWS = 50_000
 _TIMES = ("submitted_us", "elapsed_us", "first_token_us")
 _COUNTS = ("request_tokens", "response_tokens", "cached_tokens", "block_tokens")
 _TEXTS = ("session", "model", "service", "reason", "request_id")
+_EXPORTED_OTHER = ("reasoning_tokens", "stream", "reason_raw", "http_status", "finish_reason", "source", "node")
 _BURSTGPT = {
     "Session ID": "session",
     "Model": "model",
@@ -117,17 +120,40 @@ def _one_of(name: str, value: object, allowed: frozenset[str]) -> str | None:
 
 
 def _burstgpt_record(row: dict[str, Any]) -> Record:
-    known = {
+    known: dict[str, Any] = {
         field: (parse_token if field in _TEXTS else parse_count)(name, _text(row.get(name)))
         for name, field in _BURSTGPT.items()
     }
     elapsed = row.get("Elapsed time")
+    known |= _exported(row) if "outcome" in row else {}
     return Record(
         submitted_us=_seconds("Timestamp", row["Timestamp"]),
         elapsed_us=None if elapsed is None else _seconds("Elapsed time", elapsed),
         log_type=_one_of("Log Type", row.get("Log Type"), LOG_TYPES),
-        **known,  # type: ignore[arg-type]
+        **known,
     )
+
+
+def _exported(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what `trace export` adds to the paper's columns; ``response_tokens`` are a failed request's own."""
+    other = {name: row[name] for name in _EXPORTED_OTHER if row.get(name) is not None}
+    return {
+        "outcome": _one_of("outcome", row["outcome"], frozenset(Outcome)),
+        "reason": token("reason", row.get("reason")),
+        "service": token("service", row.get("service")),
+        "request_id": token("id", row.get("id")),
+        "response_tokens": whole("response_tokens", row.get("response_tokens")),
+        "cached_tokens": whole("cached_tokens", row.get("cached_tokens")),
+        "first_token_us": _between(row.get("submitted_at"), row.get("first_token_at")),
+        "other": other or None,
+    }
+
+
+def _between(start: object, end: object) -> int | None:
+    """Return the time from one instant to a later one; an earlier one (two clocks) gives 0, as in the CSV."""
+    if not isinstance(start, datetime) or not isinstance(end, datetime):
+        return None
+    return max(0, (end - start) // timedelta(microseconds=1))
 
 
 def _text(value: object) -> str:

@@ -1,6 +1,7 @@
 """`trace info` says what is there; records become columns and come back."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -91,6 +92,26 @@ def test_parquet_with_the_papers_columns_is_read_and_strange_ones_are_said(tmp_p
     polars.DataFrame({"x": [1]}).write_parquet(path)
     with pytest.raises(OperatorError, match="the file has x"):
         read_columns(path)
+
+
+def test_our_own_parquet_export_keeps_how_requests_ended(tmp_path):
+    """Columns as streams/capture/parquet.py writes them."""
+    polars = pytest.importorskip("polars")
+    path, at = tmp_path / "t.parquet", datetime(2026, 11, 1, tzinfo=UTC)
+    columns = {"Timestamp": [5.25], "Session ID": ["s"], "Elapsed time": [2.0], "Model": ["m"], "Request tokens": [9],
+               "Response tokens": [0], "Total tokens": [9], "Log Type": ["API log"], "service": ["chat"], "id": ["r1"],
+               "submitted_at": [at], "first_token_at": [at + timedelta(seconds=0.5)], "ended_at": [None],
+               "response_tokens": [4], "cached_tokens": [None], "stream": [True], "outcome": ["failed"],
+               "reason": ["timeout"], "http_status": [504]}  # fmt: skip
+    polars.DataFrame(columns).write_parquet(path)
+    with open_records(path, None, Reading(strict=True)) as (_, rows, _file):
+        (row,) = rows
+    assert row == Record(
+        submitted_us=5_250_000, session="s", elapsed_us=2_000_000, first_token_us=500_000, model="m", request_tokens=9,
+        response_tokens=4, log_type="API log", service="chat", outcome="failed", reason="timeout", request_id="r1",
+        other={"stream": True, "http_status": 504},
+    )  # fmt: skip
+    assert row.failed
 
 
 def _info(path, capsys, *options):
