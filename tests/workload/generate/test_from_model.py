@@ -127,6 +127,10 @@ def test_bursts_come_as_often_as_long_and_as_strong_as_the_model_says():
     assert curve.expected == pytest.approx(5.0 * 360_000, rel=0.02)  # the mean rate holds the bursts
     seconds = np.diff(curve.edges_s)
     assert seconds[inside].sum() == pytest.approx(600 * 20 * (1 - 20 / 1200), rel=0.08)
+    timeline = Timeline(start_s=(0.0,), rate_per_s=(2.0,), alpha=(1.0,))
+    timed = replace(one, arrivals=replace(one.arrivals, timeline=timeline))
+    between = curve_of(rng(2), timed, duration_s=360_000.0, start_s=0.0, steady=False)
+    assert set(np.round(between.rate_per_s, 9).tolist()) == {2.0, 16.0}  # a timeline's rates are those between bursts
     trace = generate(model_of(one), rng(2), duration_s=36_000.0, rate_per_s=5.0)
     per_5s = np.bincount((trace.submitted_us // 5_000_000).astype(int))
     assert len(trace) == 180_000
