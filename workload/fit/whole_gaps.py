@@ -24,7 +24,7 @@ Density = Callable[[Floats, Floats, Floats, Floats], Floats]
 RATE_MAX = 2.0  # events a second: beyond, most gaps are cut to 0 and the likelihood is flat
 
 _X, _W = np.polynomial.legendre.leggauss(20)
-_LOG_UNIT, _SLOPES = np.log((_X + 1) / 2), _W / (_X + 1)  # d(y^p)/dy = p y^p / y
+_LOG_UNIT, _SLOPES = np.log((_X + 1) / 2), _W / (_X + 1)  # dx/x = p dy/y
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(4)
 _HALF = (_NODES + 1) / 2
 _OFFSETS = np.concatenate([_HALF - 1, _HALF])
@@ -76,8 +76,8 @@ class Family:
     """A family of mean 1 with one shape.
 
     ``start`` guesses the shape from a squared CV. ``front`` is what the density needs of the shape (worked out once a
-    window, not once a bar): density(x, ln x, shape, front). ``shortfall`` is E[(t - x)+] for arrays of t and shapes
-    alike.
+    window, not once a bar): density(x, ln x, shape, front) = x f(x), which no small x makes overflow. ``shortfall`` is
+    E[(t - x)+] for arrays of t and shapes alike.
     """
 
     name: str
@@ -105,16 +105,16 @@ def _gamma_front(a: Floats) -> Floats:
 
 
 def _gamma_density(x: Floats, logs: Floats, a: Floats, front: Floats) -> Floats:
-    return np.exp(front + (a - 1) * logs - a * x)
+    return np.exp(front + a * logs - a * x)
 
 
 def _weibull_front(k: Floats) -> Floats:
     return log_gammas(1 + 1 / k)
 
 
-def _weibull_density(x: Floats, logs: Floats, k: Floats, front: Floats) -> Floats:
+def _weibull_density(_: Floats, logs: Floats, k: Floats, front: Floats) -> Floats:
     power = np.exp(k * (logs + front))
-    return k * power / x * np.exp(-power)
+    return k * power * np.exp(-power)
 
 
 def _nothing(shape: Floats) -> Floats:
@@ -122,23 +122,22 @@ def _nothing(shape: Floats) -> Floats:
 
 
 def _lognormal_density(_: Floats, logs: Floats, s: Floats, __: Floats) -> Floats:
-    return np.exp(-(((logs + s * s / 2) / s) ** 2) / 2 - logs) / (s * sqrt(2 * pi))
+    return np.exp(-(((logs + s * s / 2) / s) ** 2) / 2) / (s * sqrt(2 * pi))
 
 
 def _exponential_density(x: Floats, _: Floats, __: Floats, ___: Floats) -> Floats:
-    return np.exp(-x)
+    return x * np.exp(-x)
 
 
 def _by_power(front: Curve, density: Density) -> Callable[[Floats, Floats], Floats]:
-    """Integrate (t - x) f(x) over 0..t with x = t y^(1/shape): takes the power law at 0 out of the integrand."""
+    """Integrate (t - x) x f(x) dx/x over 0..t with x = t y^(1/shape): takes the power law at 0 out of the integrand."""
 
     def shortfall(t: Floats, shape: Floats) -> Floats:
         power = np.maximum(1 / shape, 1.0)[:, None]
-        y = np.exp(power * _LOG_UNIT)
-        x = t[:, None] * y
+        x = t[:, None] * np.exp(power * _LOG_UNIT)
         logs = np.log(t)[:, None] + power * _LOG_UNIT
-        inside = (t[:, None] - x) * density(x, logs, shape[:, None], front(shape)[:, None]) * y
-        return np.asarray((inside @ _SLOPES) * t * power[:, 0], np.float64)
+        inside = (t[:, None] - x) * density(x, logs, shape[:, None], front(shape)[:, None])
+        return np.asarray((inside @ _SLOPES) * power[:, 0], np.float64)
 
     return shortfall
 
@@ -201,7 +200,7 @@ def likelihoods(gaps: WholeGaps, family: Family, shape: Floats) -> Floats:
     window = gaps.window[far]
     x, x_logs = gaps.nodes
     density = family.density(x, x_logs, shape[window, None], family.front(shape)[window, None])
-    chances[far] = (density @ _TRIANGLE) / gaps.mean[window]
+    chances[far] = ((density / x) @ _TRIANGLE) / gaps.mean[window]
     logs = gaps.count * np.log(np.maximum(chances, TINY))
     return np.asarray(np.bincount(gaps.window, weights=logs, minlength=len(gaps.n)), np.float64)
 

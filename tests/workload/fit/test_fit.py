@@ -1,14 +1,18 @@
 """From a trace to a model: what was put in comes back, what is not there is said, what cannot be fitted is refused."""
 
+import json
+
 import numpy as np
 import pytest
 
 from collector.schema.errors import OperatorError
 from tests.support.known_workload import conversations, plain, renewal_us
+from workload.fit.facts import facts_of
 from workload.fit.failures import fit_failures
 from workload.fit.fit import OTHER, Fit, FitOptions, fit
 from workload.fit.lengths import fit_lengths, grid, quantiles_of
 from workload.fit.sessions import fit_sessions
+from workload.fit.text import fit_text
 from workload.generate.from_model import generate
 from workload.model.file import dump_model, load_model
 from workload.trace.columns import Labels, Trace
@@ -196,3 +200,33 @@ def test_what_cannot_be_known_is_said():
     )
     assert "whole seconds" in " ".join(fitted(whole).notes)
     assert "9 requests tell no request tokens" in " ".join(fitted(whole).notes)
+
+
+ODD_GAPS = {
+    "clumps": lambda rng, n: rng.gamma(0.02, 50.0, n),
+    "heavy tail": lambda rng, n: rng.pareto(0.7, n),
+    "mostly together": lambda rng, n: np.where(rng.random(n) < 0.9, 0.0, rng.exponential(100.0, n)),
+    "nearly a clock": lambda rng, n: 1.0 + (rng.random(n) < 0.05),
+    "pauses of an hour": lambda rng, n: np.where(np.arange(n) % 100, rng.exponential(0.01, n), 3600.0),
+    "microseconds": lambda rng, n: rng.exponential(3e-6, n),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("kind", ODD_GAPS)
+def test_odd_traces_make_valid_models_or_are_refused(kind, whole):
+    rng = np.random.default_rng(6)
+    times = (np.cumsum(ODD_GAPS[kind](rng, 400)) * 1e6).astype(np.int64)
+    times = times // 1_000_000 * 1_000_000 if whole else times
+    tokens = rng.integers(0, 6, (2, 400)).astype(np.int32)
+    trace = plain(times, request_tokens=tokens[0], response_tokens=tokens[1])
+    try:
+        found = fitted(trace)
+    except OperatorError as refused:
+        assert "at the same time" in str(refused)
+        assert kind == "microseconds"
+    else:
+        json.dumps(facts_of(found), allow_nan=False)
+        assert len(fit_text(facts_of(found)).splitlines()) > 5
+        assert len(generate(found.model, rng, duration_s=10.0, rate_per_s=20.0)) == 200
