@@ -71,6 +71,7 @@ class PromptErrors:
         off = self._off.summary()
         if off is None:
             return None
-        quantiles = {f"error_ratio_{name}": value for name, value in off.items() if name != "p90"}
+        # Below 1e-5 is the histogram's way to say 0.
+        quantiles = {f"error_ratio_{name}": round(value, 5) for name, value in off.items() if name != "p90"}
         total = round(self._got / self._asked - 1, 6)
         return {"n": self._off.count, "asked": self._asked, "counted": self._got, "error_ratio": total, **quantiles}
