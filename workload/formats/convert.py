@@ -128,6 +128,10 @@ class _Clock:
         origin_us, source, target = self.wanted.origin_us, self.source, self.target
         known = source.absolute or origin_us is not None
         zero = self.wanted.zero or (target.zero if known or target.zero is not Zero.DAY else Zero.KEEP)
+        if target.absolute and zero is not Zero.KEEP:
+            raise OperatorError(f"--zero {zero} cannot be had in {target.name}, whose times are dates")
+        if source.absolute and target.absolute and origin_us is not None:
+            raise OperatorError(f"--origin has no use: both {source.name} and {target.name} have dates")
         if zero is Zero.DAY and not known:
             raise OperatorError(f"--zero day needs dates, which {source.name} has not; --origin says which its 0 is")
         # The origin dates the source's 0; of a source that has dates it says which one becomes the target's 0.
@@ -137,7 +141,7 @@ class _Clock:
         elif zero is Zero.DAY:
             base = at - at % DAY_US
         else:
-            base = origin_us or 0 if source.absolute and not target.absolute else 0
+            base = 0 if target.absolute else origin_us or 0
         if target.absolute and not known:
             told.notes.append(f"{source.name} has no dates: its 0 became 1970-01-01T00:00:00Z (--origin says which)")
         elif known and not target.absolute:

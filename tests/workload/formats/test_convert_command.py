@@ -154,6 +154,41 @@ def test_an_origin_dates_times_without_dates(convert):
     assert "its 0 became 1970-01-01T00:00:00Z" in said.err
 
 
+@pytest.mark.parametrize(
+    ("options", "first"),
+    [
+        (("--origin", "2026-11-01T10:00:00Z"), "36005"),  # paper: since midnight of the day that 0 lies in
+        (("--origin", "2026-11-01T10:00:00Z", "--zero", "keep"), "5"),
+        (("--origin", "2026-11-01T10:00:00Z", "--zero", "first"), "0"),
+        (("--zero", "keep"), "5"),
+        ((), "5"),
+    ],
+)
+def test_an_origin_of_times_without_dates_moves_them_only_to_midnight(convert, options, first):
+    data, _ = convert(GOOD, "--to", "paper", *options)
+    assert first == data.decode().splitlines()[1].split(",")[0]
+
+
+AZURE_ROW = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.9799600,4808,10\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "says"),
+    [
+        (GOOD, ("--to", "azure", "--zero", "first"), "whose times are dates"),
+        (AZURE_ROW, ("--to", "sidecar", "--origin", "2026-11-01"), "both azure and sidecar have dates"),
+        (GOOD, ("--to", "paper", "--zero", "day"), "needs dates"),
+        (AZURE_ROW, ("--to", "paper", "--origin", "2026-11-01", "--zero", "keep"), "before the instant"),
+        (GOOD, ("--to", "parquet", "--out", "-"), "cannot be written to stdout"),
+    ],
+)
+def test_what_cannot_be_had_is_said(text, options, says, tmp_path):
+    (tmp_path / "f").write_text(text)
+    with pytest.raises(OperatorError, match=says):
+        main([str(tmp_path / "f"), "--out", str(tmp_path / "o"), *options])
+    assert not (tmp_path / "o").exists()
+
+
 def test_packed_files_are_unpacked_and_broken_ones_said(convert, tmp_path):
     path = tmp_path / "in.csv.gz"
     path.write_bytes(gzip.compress(GOOD.encode()))
