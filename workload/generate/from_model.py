@@ -5,6 +5,7 @@ too: a benchmark at 5 requests a second gets 5, not 5 by chance.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from workload.model.model import SESSIONS, Failures, Model, ModelClass
 from workload.scale.methods import ROWS_MAX
 from workload.scale.renewal import RateCurve, arrivals
 from workload.scale.units import session_names
-from workload.trace.columns import Labels, OutcomeCode, Trace, concatenate
+from workload.trace.columns import UNKNOWN, Labels, OutcomeCode, Trace, concatenate
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +52,19 @@ def generate(  # noqa: PLR0913 - keyword-only, what an operator may ask for
     curves = [curve_of(rng, one, duration_s=duration_s, start_s=start_s, steady=steady) for one in classes]
     counts = _counts([curve.expected for curve in curves], classes, duration_s, rate_per_s, mix)
     parts = [_draw(rng, one, curve, n) for one, curve, n in zip(classes, curves, counts, strict=True)]
-    return concatenate(parts).sorted_by_time()
+    return _together(parts).sorted_by_time()
+
+
+def _together(parts: Sequence[Trace]) -> Trace:
+    """Return all rows as one trace. Sessions of different classes have different names: none is looked up."""
+    blank = [replace(part, session=Labels.absent(len(part))) for part in parts]
+    before = np.cumsum([0] + [len(part.session.names) for part in parts])
+    codes = [
+        np.where(part.session.codes >= 0, part.session.codes + np.int32(offset), np.int32(UNKNOWN))
+        for part, offset in zip(parts, before, strict=False)
+    ]
+    names = tuple(name for part in parts for name in part.session.names)
+    return replace(concatenate(blank), session=Labels(np.concatenate(codes), names))
 
 
 def _chosen(classes: Sequence[ModelClass], mix: Mapping[str, float] | None) -> list[ModelClass]:

@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Int32s = NDArray[np.int32]
 
+_MARGIN = 1.05  # sessions drawn, over those that the mean number of turns asks for
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turns:
@@ -76,8 +78,12 @@ def _turn_counts(rng: np.random.Generator, n: int, sessions: Sessions) -> Ints:
     """Return turns per session, ``n`` in all."""
     if not n:
         return np.empty(0, np.int64)
-    upto = np.cumsum(turn_chances(sessions))
-    counts = np.searchsorted(upto, rng.random(n), side="right").clip(max=len(upto) - 1) + 1
+    chances = turn_chances(sessions)
+    upto, mean = np.cumsum(chances), float(chances @ np.arange(1, len(chances) + 1))
+    counts = np.empty(0, np.int64)
+    while counts.sum() < n:  # usually once
+        more = rng.random(int((n - counts.sum()) / mean * _MARGIN) + 16)
+        counts = np.append(counts, np.searchsorted(upto, more, side="right").clip(max=len(upto) - 1) + 1)
     total = np.cumsum(counts)
     last = int(np.searchsorted(total, n))
     counts = counts[: last + 1]

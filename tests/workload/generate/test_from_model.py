@@ -33,7 +33,7 @@ GOLDEN = [
     (141283, 35, 35, 0, None, "ChatGPT", "API log"),
     (417721, 219, 126, 0, None, "ChatGPT", "API log"),
 ]
-SUMS = (13864855109, 247508, 76929)
+SUMS = (13780617914, 242198, 73708)
 BOTH = model_of(api_class(rate_per_s=6.0), conversation_class(rate_per_s=1.5))
 
 
@@ -50,6 +50,7 @@ def test_the_rate_is_met_exactly_in_order_inside_and_the_mix_to_one_request(rate
     assert trace.response_tokens.min() >= 1
     assert abs(np.count_nonzero(trace.log_type.is_in("API log")) - share * len(trace)) < 1
     assert np.array_equal(trace.session.codes >= 0, trace.log_type.is_in("Conversation log"))
+    assert len(set(trace.session.names)) == len(trace.session.names)
 
 
 def test_without_a_rate_the_models_own_is_used():
@@ -246,3 +247,14 @@ def test_what_cannot_be_drawn_is_refused_in_a_line(options, said):
 
 def test_no_request_at_all_is_an_empty_trace():
     assert len(generate(BOTH, rng(), duration_s=0.01, rate_per_s=1.0)) == 0
+
+
+def test_sessions_of_two_classes_are_not_mixed_up():
+    other = replace(conversation_class(name="other"), model="ChatGPT")
+    trace = generate(model_of(api_class(), conversation_class(), other), rng(), duration_s=300.0)
+    models = {}
+    for session, model in zip(trace.session.values(), trace.model.values(), strict=True):
+        models.setdefault(session, set()).add(model)
+    assert models.pop(None) == {"ChatGPT"}  # API requests
+    assert all(len(found) == 1 for found in models.values())
+    assert {model for found in models.values() for model in found} == {"GPT-4", "ChatGPT"}
