@@ -1,8 +1,8 @@
 """The live burst detector over a whole trace: in quiet stretches only its expectation is followed. Pure.
 
-Where nothing sounds, all the detector does is to compare six windows with six limits every second. Here an hour's
+Where nothing sounds, all the detector does is to compare six windows with six limits every second. Here some hours'
 expectations are worked out first (quiet_rate.py) and all of its windows are compared at once. The detector itself
-takes over for the five minutes in which something would sound, until that burst is over, and wherever it warms up.
+takes over where something would sound, until that burst is over, and wherever it warms up.
 """
 
 from typing import Any
@@ -20,7 +20,9 @@ from workload.analyse.quiet_rate import BIN_S, BLOCK_S, BLOCKS, LEAD_S, QuietRat
 
 Ints = NDArray[np.int64]
 
-_GROUPS = 24  # followed at once: two hours, but fewer soon after a burst, since what follows the next is done again
+_BLOCKS_MAX = 24 * BLOCKS  # followed at once; fewer soon after a burst, since what follows the next is done again
+    24 * BLOCKS
+)  # followed at once: two hours, but fewer soon after a burst: what follows the next is done again
 _EXPECTED_MIN = 1e-3  # as ``streams.processors.scan_windows``
 _RECENT_S = 63
 
@@ -52,33 +54,31 @@ class _Scan:
         """Return all that the detector told."""
         while self._next < self._until:
             facts = self._ready()
-            if facts is None:
+            if facts is None or not self._quiet(facts):
                 self._live()
-            elif not self._quiet(facts):
-                self._live(BIN_S)
         return self._found
 
-    def _live(self, seconds: int = BLOCK_S) -> None:
+    def _live(self) -> None:
         """Feed the detector itself; silences as they are live, at once."""
         at = self._next
-        if not self._between(at - LONGEST_S, at + seconds):
+        if not self._between(at - LONGEST_S, at + BLOCK_S):
             later = int(np.searchsorted(self._busy, at))
             busy = int(self._busy[later]) if later < len(self._busy) else self._until
             self._next = max(busy // BLOCK_S * BLOCK_S, at + BLOCK_S)
             self._found += self._detector.feed(self._next, ())
             return
-        end = min(at + seconds, self._until)
+        end = min(at + BLOCK_S, self._until)
         self._found += self._detector.feed(at, self._counts[at - self._base : end - self._base].tolist())
-        self._next = at + seconds
+        self._next = at + BLOCK_S
 
     def _between(self, start: int, end: int) -> int:
         low, high = (min(max(s - self._base, 0), len(self._upto) - 1) for s in (start, end))
         return int(self._upto[high] - self._upto[low])
 
     def _ready(self) -> dict[str, Any] | None:
-        """Return the detector's state if a group begins now and nothing but the expectation matters; else None."""
+        """Return the detector's state if nothing but the expectation matters now; else None."""
         at = self._next
-        if at % BIN_S != LEAD_S or self._detector.active or at + BIN_S > self._until:
+        if self._detector.active or at + BLOCK_S > self._until:
             return None
         facts = self._detector.dump()
         first, rate = facts["first"], facts["rate"]
@@ -89,56 +89,60 @@ class _Scan:
         return facts if long_ago else None
 
     def _quiet(self, facts: dict[str, Any]) -> int:
-        """Follow quiet groups from now; hand over to the detector after them. Returns how many there were."""
+        """Follow quiet blocks from now; hand over to the detector after them. Returns how many there were."""
         passed = 0
+        rate = QuietRate(facts["rate"], self._settings.burst_profile_days)
         while True:
-            groups = min(passed + 1, _GROUPS, (self._until - self._next) // BIN_S)
-            if not groups:
-                break
-            rate = QuietRate(facts["rate"], self._settings.burst_profile_days)
-            quiet = self._follow(rate, groups)
-            if quiet < groups:
-                rate = QuietRate(facts["rate"], self._settings.burst_profile_days)
-                self._learn(rate, quiet)
-            self._next += quiet * BIN_S
+            blocks = min(passed + BLOCKS, _BLOCKS_MAX, (self._until - self._next) // BLOCK_S)
+            quiet, rate = self._follow(rate, blocks)
+            self._next += quiet * BLOCK_S
             passed += quiet
-            facts = facts | {"rate": rate.dump()}
-            if quiet < groups:
+            if quiet < blocks or not blocks:
                 break
         if passed:
-            self._detector.load(self._facts_now(facts))
+            self._detector.load(self._facts_now(facts | {"rate": rate.dump()}))
         return passed
 
-    def _learn(self, rate: QuietRate, groups: int) -> tuple[list[float], list[float]]:
+    def _follow(self, rate: QuietRate, blocks: int) -> tuple[int, QuietRate]:
+        """Let ``rate`` learn; return how many blocks pass before something would sound or fall silent, and it then."""
         low = self._next - self._base
-        edges = self._upto[low : low + groups * BIN_S + 1 : BLOCK_S]
-        arrivals = np.diff(edges).tolist()
-        means, spreads = [rate.expected], [rate.dispersion]
-        for i in range(groups):
-            found = rate.learn(self._next + i * BIN_S, arrivals[i * BLOCKS : (i + 1) * BLOCKS])
+        arrivals = np.diff(self._upto[low : low + blocks * BLOCK_S + 1 : BLOCK_S]).tolist()
+        means, spreads, done = [rate.expected], [rate.dispersion], 0
+        before: list[tuple[int, dict[str, Any]]] = []  # the state ahead of each group
+        while done < blocks:
+            start = self._next + done * BLOCK_S
+            end = min(done + BLOCKS - (start - LEAD_S) % BIN_S // BLOCK_S, blocks)
+            before.append((done, rate.dump()))
+            found = rate.learn(start, arrivals[done:end])
             means += found[0]
             spreads += found[1]
-        return means, spreads
+            done = end
+        sounds = self._sounds(np.maximum(means[:-1], _EXPECTED_MIN), np.array(spreads[:-1]))
+        if not sounds.any():
+            return blocks, rate
+        first = int(np.argmax(sounds))
+        start, facts = next(state for state in reversed(before) if state[0] <= first)
+        rate = QuietRate(facts, self._settings.burst_profile_days)
+        if start < first:
+            rate.learn(self._next + start * BLOCK_S, arrivals[start:first])
+        return first, rate
 
-    def _follow(self, rate: QuietRate, groups: int) -> int:
-        """Let ``rate`` learn the groups; return how many pass before something would sound, or fall silent."""
-        means, spreads = self._learn(rate, groups)
-        expected, dispersion = np.maximum(means[:-1], _EXPECTED_MIN), np.array(spreads[:-1])
-        low, seconds = self._next - self._base, groups * BIN_S
-        sounds = self._silent(groups)
+    def _sounds(self, expected: NDArray[np.float64], dispersion: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return the blocks from now on in which a window reaches the threshold, or after which all is forgotten."""
+        low, seconds = self._next - self._base, len(expected) * BLOCK_S
+        sounds = self._silent(len(expected))
         for span in SPANS_S:
             upto: Ints = self._upto[low + 1 - span : low + seconds + 1]
             most = (upto[span:] - upto[:-span]).reshape(-1, BLOCK_S).max(axis=1)
             m = expected * (span / BLOCK_S)
-            root = np.sqrt(m + 0.375) + self._settings.burst_threshold / 2 * np.sqrt(
-                dispersion + self._settings.burst_tolerance**2 * m
-            )
+            wide = np.sqrt(dispersion + self._settings.burst_tolerance**2 * m)
+            root = np.sqrt(m + 0.375) + self._settings.burst_threshold / 2 * wide
             sounds |= most >= root * root - 0.375 - 1e-9
-        return int(np.argmax(sounds)) // BLOCKS if sounds.any() else groups
+        return sounds
 
-    def _silent(self, groups: int) -> NDArray[np.bool_]:
+    def _silent(self, blocks: int) -> NDArray[np.bool_]:
         """Return the blocks at whose end nothing has come for so long that the level is not known any more."""
-        ends = self._next + np.arange(1, groups * BLOCKS + 1) * BLOCK_S
+        ends = self._next + np.arange(1, blocks + 1) * BLOCK_S
         newest = self._busy[np.searchsorted(self._busy, ends) - 1]
         silent: NDArray[np.bool_] = ends - 1 - newest >= SILENCE_S
         return silent

@@ -82,21 +82,26 @@ class QuietRate:
         }
 
     def learn(self, second: int, arrivals: list[int]) -> tuple[list[float], list[float]]:
-        """Take the blocks of a group that begins with ``second``; return expectation and dispersion after each."""
-        number = second // BIN_S
-        self._add(number, arrivals[0], 1)
-        self._close((second + BLOCK_S - _OPEN_S) // BIN_S)
-        self._add(number + 1, sum(arrivals[1:]), BLOCKS - 1)
-        self._end = second + BIN_S
+        """Take blocks from ``second`` on, all of one group; return expectation and dispersion after each."""
+        place = (second - LEAD_S) % BIN_S // BLOCK_S  # in the group
+        number = (second - place * BLOCK_S) // BIN_S + 1
+        if not place:
+            self._add(number - 1, arrivals[0], 1)
+            self._close((second + BLOCK_S - _OPEN_S) // BIN_S)
+        later = arrivals if place else arrivals[1:]
+        if later:
+            self._add(number, sum(later), len(later))
+        self._end = second + len(arrivals) * BLOCK_S
         if self._days_min > 0 and self._learned >= self._days_min * _DAY_BINS:
-            values = np.array([self._bin(number + 1 + away) for away in range(-_REACH, _REACH + 1)])
-            high = np.where(_CENTRES, values, 0.0).max(axis=1)
-            high = np.maximum(high, np.maximum(_BEFORE @ values, _AFTER @ values))
-            return self._follow(arrivals, (_USUAL @ values).tolist(), high.tolist())
-        return self._follow(arrivals, [None] * BLOCKS, [0.0] * BLOCKS)
+            rows = slice(place, place + len(arrivals))
+            values = np.array([self._bin(number + away) for away in range(-_REACH, _REACH + 1)])
+            high = np.where(_CENTRES[rows], values, 0.0).max(axis=1)
+            high = np.maximum(high, np.maximum(_BEFORE[rows] @ values, _AFTER[rows] @ values))
+            return self._follow(arrivals, (_USUAL[rows] @ values).tolist(), high.tolist(), bin_ends=not place)
+        return self._follow(arrivals, [None] * len(arrivals), [0.0] * len(arrivals), bin_ends=not place)
 
     def _follow(
-        self, arrivals: list[int], usual_of: list[float] | list[None], highest: list[float]
+        self, arrivals: list[int], usual_of: list[float] | list[None], highest: list[float], *, bin_ends: bool
     ) -> tuple[list[float], list[float]]:
         mean, phi, expected, usual = self._mean, self.dispersion, self.expected, self._usual
         blocks, top = self._blocks, max(self._levels)
@@ -125,7 +130,7 @@ class QuietRate:
                 level = (mean + prior) / (usual + prior)
                 raised = high * (level if level > top else top)
                 expected = raised if raised > mean else mean
-                if not means:  # a bin ended
+                if bin_ends and not means:  # with the first block
                     self._levels = (level, *self._levels[:2])
                     top = max(self._levels)
             means.append(expected)
