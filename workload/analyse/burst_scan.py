@@ -21,8 +21,6 @@ from workload.analyse.quiet_rate import BIN_S, BLOCK_S, BLOCKS, LEAD_S, QuietRat
 Ints = NDArray[np.int64]
 
 _BLOCKS_MAX = 24 * BLOCKS  # followed at once; fewer soon after a burst, since what follows the next is done again
-    24 * BLOCKS
-)  # followed at once: two hours, but fewer soon after a burst: what follows the next is done again
 _EXPECTED_MIN = 1e-3  # as ``streams.processors.scan_windows``
 _RECENT_S = 63
 
