@@ -177,15 +177,17 @@ def test_the_key_comes_from_the_environment_and_is_shown_nowhere(tmp_path, monke
     monkeypatch.setenv("THE_KEY", "sk-very-secret")
     args = build_parser().parse_args(["t.csv", "--url", "http://x/v1", "--api-key-env", "THE_KEY"])
     assert options_of(args).api_key == "sk-very-secret"
+    assert "secret" not in repr(options_of(args))
     trace = trace_file(tmp_path / "t.csv", rows(2))
     seen = []
 
-    def reply(_, request):
+    def refuse(_, request):
         seen.append(request.headers["Authorization"])
-        return answer(20)
+        return 401, b'{"error":{"message":"bad key: sk-very-secret"}}'
 
-    code, out, err = served(reply, "replay", trace, "--url", "URL", "--api-key-env", "THE_KEY", "--json", "-")
-    assert (0, {"Bearer sk-very-secret"}) == (code, set(seen))
+    code, out, err = served(refuse, "replay", trace, "--url", "URL", "--api-key-env", "THE_KEY", "--json", "-")
+    assert (1, {"Bearer sk-very-secret"}) == (code, set(seen))
+    assert "bad key: ***" in out
     assert "secret" not in out + err
 
 

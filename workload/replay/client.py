@@ -23,6 +23,7 @@ CONNECT_TIMEOUT_S = 5.0
 IDLE_S = 4.0
 ERROR_BYTES_MAX = 64 * 1024
 WARM_CONNECTIONS = 16
+SAID_MAX = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class Client:
         self._warm_connections = warm
         self._turn = count()
         self._headers = {"Content-Type": "application/json"}
+        self._secret = api_key
         if api_key is not None:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self.open = dict.fromkeys(self.urls, 0)  # requests now open at each server
@@ -110,10 +112,13 @@ class Client:
             reason = Reason.CLIENT_DISCONNECT if outcome is Outcome.CANCELLED else Reason.TIMEOUT
             answer.end(time.perf_counter(), outcome, reason)
         except (aiohttp.ClientError, OSError) as error:
-            answer.said = f"{type(error).__name__}: {error}"[:200]
+            answer.said = f"{type(error).__name__}: {error}"
             answer.end(time.perf_counter(), Outcome.FAILED, Reason.CONNECTION_ERROR)
         finally:
             self.open[url] -= 1
+            # Some servers repeat the key they refuse.
+            said = answer.said.replace(self._secret, "***") if self._secret else answer.said
+            answer.said = said[:SAID_MAX]
 
     async def _exchange(self, url: str, put: Put, answer: Answer) -> None:
         def sent() -> None:
@@ -182,7 +187,7 @@ async def _refusal(response: aiohttp.ClientResponse, answer: Answer) -> Reason:
         fields = None
     error = fields.get("error") if isinstance(fields, dict) else None
     told = error if isinstance(error, dict) else fields if isinstance(fields, dict) else {}
-    answer.said = " ".join(str(told.get("message") or told.get("detail") or "").split())[:200]
+    answer.said = " ".join(str(told.get("message") or told.get("detail") or "").split())
     return reason_of(response.status, error if isinstance(error, dict) else None)
 
 
