@@ -4,9 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 # Suites with a target of their own: they need a server, a browser, npm or Apache Kafka.
-SUITES := not grafana and not grafana_js and not browser and not stack
+SUITES := not grafana and not grafana_js and not browser and not stack and not loaders
 
-.PHONY: help venv run test test-slow test-kafka test-browser test-grafana test-stack check fix bench generate clean
+.PHONY: help venv run test test-slow test-kafka test-browser test-grafana test-stack test-loaders check fix bench generate clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,16 @@ test-grafana: venv $(NODE)/.installed ## boards judged by Grafana's own npm libr
 test-stack: venv ## the compose topology as processes: Apache Kafka, Prometheus, Alertmanager (needs Java and Maven)
 	@echo "==> pytest (stack)"
 	@$(BIN)/python -m pytest -q -s -m stack tests/stack $(ARGS)
+
+LOADERS := build/loaders-venv
+
+$(LOADERS)/.installed: tests/loaders/install.sh
+	@echo "==> installing aiperf, guidellm and vLLM's dataset module into $(LOADERS) (once)"
+	@sh tests/loaders/install.sh $(LOADERS) $(PYTHON) && touch $@
+
+test-loaders: venv $(LOADERS)/.installed ## benchmark tools themselves read the traces we write (optional; not in CI)
+	@echo "==> pytest (loaders)"
+	@$(BIN)/python -m pytest -q -m loaders tests/loaders $(ARGS)
 
 check: venv      ## format, lint, types, import rules, generated files, tests
 	@$(BIN)/ruff format --check .
