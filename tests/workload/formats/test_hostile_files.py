@@ -71,7 +71,18 @@ def test_a_file_cut_anywhere_loses_its_last_row_at_most(name):
         assert len(records) <= 2
 
 
-BAD_VALUES = [b"-1", b"1e400", b"99999999999999999999", b"true", b'"x"', b"[]", b"{}", b"1.5", b"NaN"]
+BAD_VALUES = [
+    b"-1",
+    b"1e400",
+    b"99999999999999999999",
+    b"9007199254740992",
+    b"true",
+    b'"x"',
+    b"[]",
+    b"{}",
+    b"1.5",
+    b"NaN",
+]
 
 
 @pytest.mark.parametrize("name", [n for n in LINES if FORMATS[n].suffix == ".jsonl"])
@@ -185,3 +196,9 @@ def test_dynamo_times_follow_its_own_rules():
     assert (1_000_000, 250_000) == (at_start.submitted_us, at_start.elapsed_us)
     (from_end,), _ = _read("dynamo", row % b'{"request_id": "r", "total_time_ms": 50.5, "output_tokens": 1}')
     assert (1_199_500, 50_500) == (from_end.submitted_us, from_end.elapsed_us)
+
+
+def test_a_sidecars_end_before_its_submission_is_no_time_at_all():
+    """Two clocks, or one set back: 0 as in the CSV, never a negative time."""
+    (record,), _ = _read("sidecar", b'{"submitted_at": 2000000, "first_token_at": 1000000, "ended_at": 1500000}')
+    assert (0, 0) == (record.first_token_us, record.elapsed_us)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from collector.schema.trace_profiles import PROFILES
 from tests.support.trace_records import BY_FORMAT
 from workload.formats.blocks import INVENTED, REPLACED, SPLIT, Blocks
 from workload.formats.convert import Wanted, converted
@@ -59,12 +60,12 @@ EVERYTHING = Record(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("name", [*LINES, *PROFILES])
 def test_columns_named_as_held_are_exactly_those_that_come_back(name):
-    form = FORMATS[name]
+    form = TARGETS[name]
     size = {"vllm-timed": 16, "bailian": 16, "dynamo": 300}.get(name, 512)
     full = EVERYTHING._replace(block_tokens=size)
-    (back,) = _read(form, b"".join(form.encode([full], Told())))
+    (back,) = _read(FORMATS.get(name, FORMATS["burstgpt-8"]), b"".join(form.encode([full], Told())))
     same = {column for column in COLUMNS[:-1] if getattr(full, column) == getattr(back, column) is not None}
     same |= {key for key, value in (back.other or {}).items() if value == full.other[key]}
     assert form.holds == same
@@ -108,6 +109,8 @@ def test_blocks_split_share_exactly_what_they_shared():
     assert one[:32] == two[:32]
     assert not set(one[32:]) & set(two[32:])
     assert 2 == told.changed[SPLIT]
+    twice, next_id = small.of(_prompt(7, 7, tokens=1024, size=512)), small.of(_prompt(8, tokens=512, size=512))
+    assert not set(twice) & set(next_id)
 
 
 def test_blocks_made_up_are_as_many_as_begun_and_nobody_elses():
