@@ -91,7 +91,7 @@ class _Scan:
         passed = 0
         rate = QuietRate(facts["rate"], self._settings.burst_profile_days)
         while True:
-            blocks = min(passed + BLOCKS, _BLOCKS_MAX, (self._until - self._next) // BLOCK_S)
+            blocks = min(passed // 2 + BLOCKS, _BLOCKS_MAX, (self._until - self._next) // BLOCK_S)
             quiet, rate = self._follow(rate, blocks)
             self._next += quiet * BLOCK_S
             passed += quiet
