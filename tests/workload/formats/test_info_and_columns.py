@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from collector.schema.errors import OperatorError
 from collector.schema.trace_rows import read_rows
+from streams.capture.rows import FIELDS as EXPORTED
+from streams.capture.trace_format import sidecar_lines
+from tests.support.events import TOKENS
 from tests.support.shared_data import shared
-from tests.support.trace_records import BY_FORMAT, holding
+from tests.support.trace_records import BY_FORMAT, FIELDS, TIMES, holding
 from workload.formats.columns import read_columns, records_to_trace, trace_to_records
 from workload.formats.info import counted
 from workload.formats.info_cli import main
@@ -75,6 +78,25 @@ def test_parquet_brings_everything_back(tmp_path_factory, records):
     with open_records(path, None, Reading(strict=True)) as (form, back, _):
         assert "parquet" == form.name
         assert records == list(back)
+
+
+COMPLETIONS = st.fixed_dictionaries(
+    {name: st.none() | FIELDS[name] for name in ("model", "session", "request_tokens", "response_tokens", "reason")}
+    | {"id": TOKENS, "source": TOKENS, "node": TOKENS, "submitted_at": TIMES, "stream": st.none() | st.booleans()}
+    | {"log_type": FIELDS["log_type"], "outcome": FIELDS["outcome"], "http_status": st.none() | st.integers(100, 599)}
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(COMPLETIONS))
+def test_a_sidecar_of_trace_export_comes_back_to_the_byte(rows):
+    """Written by streams/capture itself: reader and writer here know its every column."""
+    head = lambda row: (row["submitted_at"], row["id"], 0, 0, 0, "chat")  # noqa: E731
+    exported = sidecar_lines([(*head(row), *(row.get(name) for name in EXPORTED)) for row in rows])
+    form, reading = FORMATS["sidecar"], Reading(strict=True)
+    records = list(form.read(exported.splitlines(keepends=True), reading))
+    assert exported == b"".join(form.encode(records, Told()))
+    assert not reading.ignored
 
 
 def test_parquet_with_the_papers_columns_is_read_and_strange_ones_are_said(tmp_path):
