@@ -21,6 +21,7 @@ LEAD_S = BIN_S - BLOCK_S  # where in a bin a group begins
 _DAY_BINS = 86_400 // BIN_S
 _GAIN_MEAN, _GAIN_DISPERSION = 1 - exp(-BLOCK_S / 900), 1 - exp(-BLOCK_S / 3600)
 _BLOCKS_PLAIN = 6
+_BLOCKS_WEIGHED = 400  # from here on 1/(blocks + 1) is below both gains
 _FLOOR = 0.3
 _PRIOR = 5 / 90
 _UNIT, _MEMORY_DAYS, _PRIOR_ARRIVALS = 1000, 7, 5
@@ -28,8 +29,8 @@ _OPEN_S = 600
 _REACH = 3  # bins around the group's own whose values matter
 
 
-def _weights() -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
-    """Return how the usual, and the ends and centres of the highest, of a group's blocks weigh the bins around."""
+def _weights() -> tuple[Floats, NDArray[np.bool_]]:
+    """Return how the usual and the ends of the highest of a group's blocks weigh the bins around; and the centres."""
     starts = np.arange(-1, BLOCKS - 1) * BLOCK_S  # of the blocks, from the second bin's beginning
     rows = []
     for seconds in (starts, starts + 1.5 * BLOCK_S - BIN_S, starts + 1.5 * BLOCK_S + BIN_S):
@@ -41,10 +42,10 @@ def _weights() -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
         rows.append(row)
     middle = (starts + 1.5 * BLOCK_S) / BIN_S - 0.5
     centres = np.abs(np.arange(-_REACH, _REACH + 1) - middle[:, None]) <= 1
-    return rows[0], rows[1], rows[2], centres
+    return np.concatenate(rows), centres
 
 
-_USUAL, _BEFORE, _AFTER, _CENTRES = _weights()
+_ALL, _CENTRES = _weights()
 
 
 class QuietRate:
@@ -95,9 +96,9 @@ class QuietRate:
         if self._days_min > 0 and self._learned >= self._days_min * _DAY_BINS:
             rows = slice(place, place + len(arrivals))
             values = np.array([self._bin(number + away) for away in range(-_REACH, _REACH + 1)])
-            high = np.where(_CENTRES[rows], values, 0.0).max(axis=1)
-            high = np.maximum(high, np.maximum(_BEFORE[rows] @ values, _AFTER[rows] @ values))
-            return self._follow(arrivals, (_USUAL[rows] @ values).tolist(), high.tolist(), bin_ends=not place)
+            usual, before, after = (_ALL @ values).reshape(3, BLOCKS)
+            high = np.maximum(np.maximum(before, after), (_CENTRES * values).max(axis=1))
+            return self._follow(arrivals, usual[rows].tolist(), high[rows].tolist(), bin_ends=not place)
         return self._follow(arrivals, [None] * len(arrivals), [0.0] * len(arrivals), bin_ends=not place)
 
     def _follow(
@@ -105,12 +106,14 @@ class QuietRate:
     ) -> tuple[list[float], list[float]]:
         mean, phi, expected, usual = self._mean, self.dispersion, self.expected, self._usual
         blocks, top = self._blocks, max(self._levels)
+        gain, slow = _GAIN_MEAN, _GAIN_DISPERSION
         means: list[float] = []
         spreads: list[float] = []
         for x, now, high in zip(arrivals, usual_of, highest, strict=True):  # a million times: no calls of min and max
             blocks += 1
-            gain = slow = 1 / (blocks + 1)
-            gain = gain if gain > _GAIN_MEAN else _GAIN_MEAN
+            if blocks <= _BLOCKS_WEIGHED:
+                slow = max(_GAIN_DISPERSION, 1 / (blocks + 1))
+                gain = max(_GAIN_MEAN, 1 / (blocks + 1))
             taken: float = x
             if blocks > _BLOCKS_PLAIN:
                 floor = mean if mean > _FLOOR else _FLOOR
@@ -118,7 +121,6 @@ class QuietRate:
                 most = cap if expected == mean else expected + 3 * sqrt(phi * max(expected, _FLOOR)) + 1
                 if not cap < x <= expected:
                     off = (x if x < cap else cap) - mean
-                    slow = slow if slow > _GAIN_DISPERSION else _GAIN_DISPERSION
                     phi += slow * (off * off / floor - phi)
                     phi = phi if phi > 1 else 1.0
                 taken = x if x < most else most
