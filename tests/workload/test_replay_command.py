@@ -270,6 +270,14 @@ def test_people_see_counts_quantiles_and_only_what_occurred(capsys):
         assert unsaid not in shown
 
 
+def test_the_rate_is_that_of_the_time_after_the_warm_up():
+    tally = Tally()
+    for number in range(11):
+        tally.on_start(record(number, launched_s=float(number), counted=number >= 6))
+    figures = tally.summary(elapsed_s=20.0, skipped={}, interrupted=False)
+    assert (6, 5, 4.0, 1.25) == tuple(figures[n] for n in ("warm_up", "sent", "sending_s", "rate_per_s"))
+
+
 def test_goodput_counts_what_met_both_bounds():
     tally = Tally(Slo(ttft_s=0.5, tpot_s=0.1))
     for number, (first_s, ended_s, tokens, outcome) in enumerate(
@@ -332,6 +340,17 @@ def test_events_are_what_an_agent_would_send_and_every_watermark_is_true():
         assert isinstance(end, Completion)
         assert end.submitted_at == arrivals[name].submitted_at <= end.first_token_at <= end.ended_at
         assert ("ok", 20, 10, 200) == (end.outcome, end.request_tokens, end.response_tokens, end.http_status)
+
+
+def test_an_event_noticed_late_is_dated_after_what_was_promised():
+    stream = EventStream(Identity(agent="r", boot="b", service="s", node="n"), lambda at_s: round(at_s * 1e6))
+    one = record(0, launched_s=1.0, sent_s=1.0, ended_s=2.0)
+    promised = decode(stream.flush(150.0)[0].body).watermark
+    stream.on_sent(one)
+    stream.on_end(one)
+    end, begin = (events_of(decode(message.body))[0] for message in stream.flush(160.0))
+    assert promised == 150_000_000
+    assert promised < begin.submitted_at <= end.ended_at
 
 
 def test_what_the_schema_refuses_is_counted_as_dropped():
