@@ -15,7 +15,7 @@ from workload.bench.result import Result, Server
 from workload.bench.scrape import metrics_url_of
 from workload.bench.screen import Screen
 from workload.bench.server_bench import ServerBench, Target
-from workload.lifecycle import quiet_gc, raise_open_files, stop_on_signals
+from workload.lifecycle import quiet_gc, raise_open_files, raise_priority, stop_on_signals
 from workload.report.numbers import duration
 
 BETWEEN_RUNS_S = 15.0  # the last answers and the rest, roughly
@@ -42,6 +42,7 @@ def serve(args: argparse.Namespace, plan: Plan) -> Result:
     )
     raise_open_files()
     quiet_gc()
+    raise_priority()
     began_s = time.perf_counter()
     with Screen(shown=not args.no_progress) as screen:
         bench = asyncio.run(_run(plan, target, screen, total_s, find_rate=args.find_rate))

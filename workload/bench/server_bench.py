@@ -54,6 +54,7 @@ class ServerBench:
     headrooms: list[RateHeadroom] = field(default_factory=list)
     metrics: Reading | None = None
     models: list[str] = field(default_factory=list)
+    replays: int = 0  # begun so far
 
     async def run(self, *, find_rate: bool = False) -> None:
         """Measure every point of the plan, then, if asked, the rate that holds for each burstiness.
@@ -144,6 +145,8 @@ class ServerBench:
 
     def _options(self) -> ReplayOptions:
         target = self.target
+        # Prompts of its own for every run: those of the run before would be answered by the server's prefix cache.
+        self.replays += 1
         return ReplayOptions(
             urls=(target.url,),
             model=target.model or (self.models[0] if self.models else None),
@@ -151,6 +154,6 @@ class ServerBench:
             timeout_s=target.timeout_s,
             as_recorded=False,
             concurrency_max=CONCURRENCY_MAX,
-            seed=self.plan.seed,
+            seed=self.plan.seed * 1_000_003 + self.replays,
             api_key=target.api_key,
         )

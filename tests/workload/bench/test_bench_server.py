@@ -27,8 +27,10 @@ class Server:
 
     def __init__(self, *, tail=2, tells=True, stop_after=None):
         self.told, self.tail, self.tells, self.stop_after, self.busy = [], tail, tells, stop_after, 0
+        self.seeds = []
 
-    async def replay(self, trace, _options, stop):
+    async def replay(self, trace, options, stop):
+        self.seeds.append(options.seed)
         self.told.append(("run", len(trace)))
         run = measure_virtually(trace, Limits(kv_blocks=700), Pace(), asked_s=30.0)
         if self.stop_after == len(self.told):
@@ -89,6 +91,7 @@ def test_a_run_begins_when_the_server_was_seen_idle_twice(monkeypatch):
     assert ["idle", ("run", 40), *rest, ("run", 120), *rest, ("run", 120)] == server.told
     assert [0.5, 6.0] == [run["cv_target"] for run in made.runs]
     assert all(run["idle_before"] is True for run in made.runs)
+    assert len(set(server.seeds)) == 3, "prompts of one run would be known to the server's prefix cache in the next"
     assert made.runs[0]["late_p99_s"] == pytest.approx(0.001)
     assert made.runs[0]["throughput_tokens_per_s"] > 0  # a server that counts no tokens is taken at what was asked
 
