@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 _POWER = 16
 _STEPS = 25
 _MOVE_MAX = 0.7
-_DONE = 1e-4
+_DONE = 2e-3  # the step is taken all the same, and Newton's next would be about its square
 _ACTIVE_SHARE = 0.6  # below it, windows that have arrived are taken out of the sums
 
 
@@ -167,7 +167,7 @@ def climb(name: str, start: Floats, groups: list[Group], mean: Floats) -> tuple[
         value[active], curvature[active] = here, bend[0]
         move = np.clip(_newton(slope, bend), -_MOVE_MAX, _MOVE_MAX)
         moving = np.abs(move).max(axis=0) > _DONE
-        p = np.where(moving, p + move, p)
+        p = p + move
         best[:, active] = p
         if not moving.any():
             break
