@@ -61,9 +61,15 @@ def fit_arrivals(times_us: Int64s, frame: Frame, starts_us: Int64s | None = None
     windows = cut(at_s, span_s=span_s, window_s=window_s, episodes=apart)
     if apart is not None:
         episodes = apart = against(apart, windows)
-    bursts = bursts_of(apart, len(times_us)) if apart is not None else None
     points_us = times_us if starts_us is None else starts_us
     burstiness = _burstiness(points_us, frame, apart)
+    if apart is not None and burstiness and burstiness.law:
+        # Gaps of no family, however episodes are taken out: those of the whole trace hold its bursts.
+        whole = _burstiness(points_us, frame, None)
+        if whole and whole.law:
+            apart, burstiness = None, whole
+            windows = cut(at_s, span_s=span_s, window_s=window_s, episodes=None)
+    bursts = bursts_of(apart, len(times_us)) if apart is not None else None
     alpha = burstiness.alpha if burstiness else 1.0
     by_window = burstiness.by_window if burstiness else np.full(len(windows.count), np.nan)
     level = len(times_us) / (float(windows.base_per_s @ windows.covered_s) * bursts.gain) if bursts else 1.0
@@ -77,6 +83,7 @@ def fit_arrivals(times_us: Int64s, frame: Frame, starts_us: Int64s | None = None
         window_s=window_s,
         profile=profile(times_us, frame),
         timeline=timeline,
+        gaps=burstiness.law if burstiness else None,
         candidates=tried("gaps", burstiness.candidates) if burstiness else (),
         source=f"{_told(burstiness, starts_us is not None, bursts is not None)}; {told}",
     )
@@ -189,7 +196,8 @@ def _told(found: Burstiness | None, of_sessions: bool, bursts: bool) -> str:  # 
     of = "gaps between starts of sessions" if of_sessions else "gaps"
     apart = ", bursts apart" if bursts else ""
     known = f" (95 % {found.lower:.4g} to {found.upper:.4g})" if found.lower is not None else ""
-    return (
-        f"alpha {found.alpha:.4g}{known} by {found.method} from {found.gaps} {of}{apart}; "
-        f"{found.family} {'is likeliest with that CV' if found.method == MOMENTS else 'has the least AIC'}"
+    return f"alpha {found.alpha:.4g}{known} by {found.method} from {found.gaps} {of}{apart}; " + (
+        "what any family would draw is far from them, so their quantiles are drawn from"
+        if found.law
+        else f"{found.family} {'is likeliest with that CV' if found.method == MOMENTS else 'has the least AIC'}"
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from streams.stats.gamma import SHAPE_MAX
 from workload.fit.candidates import Candidate, Floats, log_gammas
+from workload.model.model import Quantiles
 from workload.trace.columns import Int64s
 
 GAPS_MIN = 30  # per window, for an alpha of its own; with fewer it is anybody's guess
@@ -21,6 +22,7 @@ ALPHA_MIN = 1e-3
 CROWDED_MIN = 0.5  # share of the gaps that must lie in windows with enough of them
 LIKELIHOOD, MOMENTS, POOLED = "likelihood", "moments", "moments of all windows together"
 INTERVALS, COUNTS = "interval likelihood", "counts"
+OWN = "quantiles of the gaps"
 _Z_95 = 1.959963984540054
 
 
@@ -32,7 +34,7 @@ class Burstiness:
         alpha: mean over the windows, weighed by their gaps; ``lower`` and ``upper`` its 95 % interval, None where
             the gaps are of no known family, on which an interval would rest.
         by_window: the same for each window, NaN where it has too few gaps.
-        family: the likeliest of ``candidates``.
+        family: the likeliest of ``candidates``; "empirical" where it is the gaps' own quantiles, ``law``.
         method: how alpha was estimated; ``misfit`` is ln(alpha by moments/alpha by likelihood), None unless both are.
         gaps: how many went in; ``zeros`` the share of no length.
         merged: windows taken together because single ones have too few gaps.
@@ -49,6 +51,7 @@ class Burstiness:
     gaps: int
     zeros: float
     merged: int = 1
+    law: Quantiles | None = None
 
 
 def interval(alpha: float, variance: float) -> tuple[float, float]:

@@ -1,19 +1,25 @@
 """alpha(t) of gaps whose lengths are known to the microsecond. Pure.
 
 For gaps of the chosen family the likelihood knows alpha best. Where moments and likelihood disagree (the tail is not
-the family's), the moments are taken, because the model promises the CV, and the family that is likeliest with that CV.
+the family's), the moments are taken, because the model promises the CV, and the family that is likeliest with that CV;
+if what it would draw is far from the data, the gaps' own quantiles (``own_gaps``).
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import exp, log
 
 import numpy as np
 
+from streams.stats.gamma import SHAPE_MAX
 from streams.stats.polygamma import trigamma
 from workload.fit.burstiness import (
+    ALPHA_MIN,
     CROWDED_MIN,
     GAPS_MIN,
     LIKELIHOOD,
     MOMENTS,
+    OWN,
     POOLED,
     Burstiness,
     alpha_of,
@@ -26,8 +32,11 @@ from workload.fit.burstiness import (
     spread_over,
     weighed,
 )
-from workload.fit.candidates import Floats, best
-from workload.fit.gap_families import Gaps, gap_candidates, gap_shapes, likeliest_with
+from workload.fit.candidates import Candidate, Floats, best
+from workload.fit.gap_families import Gaps, distance_with, gap_candidates, gap_shapes, likeliest_with
+from workload.fit.own_gaps import far, own_candidate, own_law
+from workload.model.gap_law import gap_moments
+from workload.model.model import EMPIRICAL
 from workload.trace.columns import Int64s
 
 ZEROS_MAX = 0.01  # share of gaps of no length that chance explains; more are requests sent together
@@ -75,6 +84,8 @@ def fine_burstiness(gaps: Floats, window: Int64s, number: int, *, tick: Floats) 
         family = likeliest_with(known, alpha)
     used = float(n.sum() if method == POOLED else n[~np.isnan(alphas)].sum())
     spread = 1 + alpha * float(trigamma(1 + alpha)) if method == LIKELIHOOD else 2 * (1 + 1 / alpha)
+    if own := _own(known, (gaps, wide), candidates, (method, family, alpha)):
+        return replace(own, misfit=misfit, zeros=zeros, by_window=np.full(number, np.nan))
     of_no_family = method == MOMENTS and abs(misfit or 0.0) > MISFIT_MAX
     bounds = (None, None) if of_no_family else interval(alpha, spread / used)
     return Burstiness(
@@ -89,6 +100,46 @@ def fine_burstiness(gaps: Floats, window: Int64s, number: int, *, tick: Floats) 
         gaps=int(used),
         zeros=zeros,
         merged=merged,
+    )
+
+
+def _own(
+    known: Gaps, every: tuple[Floats, Int64s], candidates: Sequence[Candidate], chosen: tuple[str, str, float]
+) -> Burstiness | None:
+    """Return the gaps' own quantiles where the ``chosen`` family (method, name, alpha) is far from them, else None.
+
+    ``every`` are all gaps and their windows, those of no length too.
+    """
+    method, family, alpha = chosen
+    winner = best(candidates)
+    if method == POOLED or winner is None:
+        return None
+    drawn = distance_with(known, family, alpha) if method == MOMENTS else winner.ks
+    if not far(drawn, len(known.scaled)):
+        return None
+    own = own_candidate(known.only(judged_windows(len(known.n))))
+    if best([winner, own]) is not own:
+        return None
+    gaps, window = every
+    n = np.bincount(window)
+    mean = np.bincount(window, weights=gaps) / np.maximum(n, 1)
+    inside = mean[window] > 0
+    law = own_law(gaps[inside] / mean[window][inside])
+    squared_cv = gap_moments(law)[1]
+    if not 1 / SHAPE_MAX < squared_cv < 1 / ALPHA_MIN:
+        return None
+    return Burstiness(
+        alpha=1 / squared_cv,
+        lower=None,
+        upper=None,
+        by_window=np.empty(0),
+        family=EMPIRICAL,
+        candidates=[*candidates, own],
+        method=OWN,
+        misfit=None,
+        gaps=len(gaps),
+        zeros=0.0,
+        law=law,
     )
 
 

@@ -5,7 +5,7 @@ burstiness; what is compared is the likelihood of all windows together. Stamps i
 stamps cut to whole seconds by ``whole_gaps``.
 """
 
-from math import lgamma, log, log1p, pi
+from math import lgamma, log, log1p, pi, sqrt
 from typing import Any, Self
 
 import numpy as np
@@ -86,6 +86,18 @@ def likeliest_with(gaps: Gaps, alpha: float) -> str:
         "lognormal": -logs - away / (2 * sigma2) - n * log(2 * pi * sigma2) / 2,
     }
     return max(found, key=lambda name: found[name])
+
+
+def distance_with(gaps: Gaps, family: str, alpha: float) -> float:
+    """Return the KS distance of the gaps over their windows' means from the family with mean 1 and CV^2 1/``alpha``."""
+    x, logs = _some(gaps.scaled), _some(gaps.logs)
+    if family == "lognormal":
+        sigma2 = log1p(1 / alpha)
+        return uniform_distance(normal_cdf((logs + sigma2 / 2) / sqrt(sigma2)))
+    if family == "weibull":
+        k = weibull_shape(alpha)
+        return uniform_distance(-np.expm1(-np.exp(k * (logs + lgamma(1 + 1 / k)))))
+    return uniform_distance(gamma_cdf(np.full(len(x), alpha), alpha * x))
 
 
 def _candidate(gaps: Gaps, family: str, medians: dict[str, Floats], likelihood: Floats, below: Floats) -> Candidate:

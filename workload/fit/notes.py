@@ -37,6 +37,8 @@ def class_notes(part: Trace, of: Trace, arrivals: ArrivalsFit, sessions: Session
                 f"no family has these gaps' tail (alpha by moments is {np.exp(found.misfit):.2g} times the likeliest): "
                 "alpha is 1/CV^2 by moments"
             )
+        if found.law:
+            yield "no family has the shape of these gaps: their own quantiles are drawn from, in an order of chance"
         if found.method == POOLED:
             yield "alpha is one for all windows: single ones have too few gaps for their own"
         elif found.merged > 1:
@@ -45,8 +47,8 @@ def class_notes(part: Trace, of: Trace, arrivals: ArrivalsFit, sessions: Session
     if arrivals.bursts is None and sessions is None and len(episodes) >= EPISODES_MIN:
         searched = "" if episodes.whole else f" in the {episodes.searched_s / 3600:.0f} h searched"
         yield (
-            f"{len(episodes)} bursts were found{searched} ({episodes.per_hour * 24:.2g} a day), "
-            "but are not told apart: alpha(t) holds them"
+            f"{len(episodes)} bursts were found{searched} ({episodes.per_hour * 24:.3g} a day), "
+            f"but are not told apart: {'the gaps hold' if found and found.law else 'alpha(t) holds'} them"
         )
     if sessions and len(part) < len(of):
         yield from _shared_sessions(part, of)

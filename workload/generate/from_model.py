@@ -105,7 +105,7 @@ def _draw(rng: np.random.Generator, one: ModelClass, curve: RateCurve, n: int) -
         times, request = turns.times_s, turns.request_tokens
         session = Labels(turns.session, session_names(rng, turns.sessions))
     else:
-        times = arrivals(rng, curve, n, one.arrivals.family)
+        times = arrivals(rng, curve, n, one.arrivals.law)
         request = draw_requests(rng, n, one.lengths)
     response = draw_responses(rng, request, one.lengths)
     outcome = np.zeros(n, np.int8)

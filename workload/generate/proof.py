@@ -75,24 +75,30 @@ def _class_checks(one: ModelClass, part: Trace, rows: int, drawn: Drawn, toleran
     alpha = None if varies else _alpha(one)
     cv = None if alpha is None else alpha**-0.5
     yield within(f"cv of {one.name}", cv, found.cv, tolerance + found.cv_noise())
-    stats = found.stats
+    stats, gamma = found.stats, one.arrivals.family == "gamma"
     yield Check(
         name=f"alpha of {one.name}",
         target=alpha,
-        realised=stats.alpha,
-        lower=stats.alpha_lower,
-        upper=stats.alpha_upper,
+        realised=_alpha_found(stats, one.arrivals.family),
+        lower=stats.alpha_lower if gamma else None,
+        upper=stats.alpha_upper if gamma else None,
     )
-    if alpha is not None and len(part) > 1:
-        yield _gaps_check(one, part, alpha)
-    if one.arrivals.kind == RENEWAL and one.arrivals.timeline and not one.bursts and not drawn.steady:
+    plain = one.arrivals.kind == RENEWAL and not one.bursts
+    if len(part) > 1 and (alpha is not None or (plain and one.arrivals.gaps)):
+        yield _gaps_check(one, part, drawn)
+    if plain and one.arrivals.timeline and not one.arrivals.gaps and not drawn.steady:
         yield _timeline_check(one, part, drawn, tolerance)
 
 
-def _gaps_check(one: ModelClass, part: Trace, alpha: float) -> Check:
-    rng = np.random.default_rng(_REFERENCE_SEED)
-    wanted = unit_gaps(rng, np.array([alpha]), np.array([round(_REFERENCE_S)]), one.arrivals.family)
-    gaps = np.diff(part.submitted_us).astype(np.float64)
+def _gaps_check(one: ModelClass, part: Trace, drawn: Drawn) -> Check:
+    """Return the check of the gaps over their mean; quantiles of their own, where the rate changes, over the rate's."""
+    rng, alpha = np.random.default_rng(_REFERENCE_SEED), _alpha(one)
+    wanted = unit_gaps(rng, np.array([alpha]), np.array([round(_REFERENCE_S)]), one.arrivals.law)
+    times = part.submitted_us.astype(np.float64)
+    if one.arrivals.gaps:
+        curve = curve_of(rng, one, duration_s=drawn.duration_s, start_s=drawn.start_s, steady=drawn.steady)
+        times = np.interp(times / 1e6, curve.edges_s, curve.counts)
+    gaps = np.diff(times)
     return distance_check(f"KS of gaps of {one.name}", wanted, gaps / max(float(gaps.mean()), 1e-9))
 
 

@@ -61,7 +61,7 @@ def draw_turns(rng: np.random.Generator, curve: RateCurve, n: int, *, one: Model
     """Return ``n`` requests of the class's sessions, begun along ``curve``; the last one is cut to make it ``n``."""
     counts = _turn_counts(rng, n, sessions)
     heads = np.cumsum(counts) - counts
-    starts = arrivals(rng, curve, len(counts), one.arrivals.family)
+    starts = arrivals(rng, curve, len(counts), one.arrivals.law)
     think = draw_values(rng, n, sessions.think_time_s)
     times, session = place_turns(starts, think, counts, curve)
     request = growing_requests(

@@ -6,7 +6,9 @@
 import json
 import tomllib
 
+from workload.model.gap_law import gap_moments
 from workload.model.model import (
+    EMPIRICAL,
     FAMILIES,
     FORMAT,
     KINDS,
@@ -40,6 +42,7 @@ _ALPHA_MIN, _ALPHA_MAX = 1e-4, 1e4  # beyond: one gap as long as all others, or 
 _RATE_MAX = 1e6
 _SUM_TOLERANCE = 1e-6
 _SHARE_TOLERANCE = 0.02
+_MEAN_TOLERANCE = 0.02
 _PROFILES = (0, 24, 168)
 
 
@@ -132,20 +135,23 @@ def _class(table: Table) -> ModelClass:
 
 def _arrivals(table: Table) -> Arrivals:
     timeline = table.optional_table("timeline")
+    gaps = table.optional_table("gaps")
     window_s = table.number("window_s", 1, default=WINDOW_S)
     arrivals = Arrivals(
         kind=table.text("kind", RENEWAL, among=KINDS),
-        family=table.text("family", "gamma", among=FAMILIES),
+        family=table.text("family", "gamma", among=(*FAMILIES, EMPIRICAL)),
         rate_per_s=table.number("rate_per_s", 0, _RATE_MAX),
         alpha=table.number("alpha", _ALPHA_MIN, _ALPHA_MAX),
         window_s=window_s,
         profile=table.numbers("profile", 0, default=()),
         timeline=_timeline(timeline) if timeline else None,
+        gaps=_quantiles(gaps, 0) if gaps else None,
         candidates=_candidates(table),
         source=table.text("source", ""),
     )
     if (beta := table.optional("beta", 0)) is not None:
         _agree(table, "beta", beta, arrivals.beta)
+    _gaps_agree(table, arrivals)
     if len(arrivals.profile) not in _PROFILES:
         table.complain("profile", f"has {len(arrivals.profile)} factors; 24 (hours of a day) or 168 (of a week)")
     elif arrivals.profile and abs(sum(arrivals.profile) / len(arrivals.profile) - 1) > 0.01:
@@ -153,6 +159,20 @@ def _arrivals(table: Table) -> Arrivals:
         table.complain("profile", f"must have a mean of 1, not {mean:.4g}")
     table.done()
     return arrivals
+
+
+def _gaps_agree(table: Table, arrivals: Arrivals) -> None:
+    """Check that quantiles of the gaps are there if and only if they are drawn from, and have the stated alpha."""
+    law = arrivals.gaps
+    if (law is not None) != (arrivals.family == EMPIRICAL):
+        wanted = f'goes with family = "{EMPIRICAL}"'
+        table.complain("gaps", f"{wanted} only" if law is not None else f"is missing: it {wanted}")
+    elif law is not None and len(law.values) == len(law.probabilities) > 1:
+        mean, squared_cv = gap_moments(law)
+        if abs(mean - 1) > _MEAN_TOLERANCE:
+            table.complain("gaps.values", f"must have a mean of 1, not {mean:.4g}")
+        elif abs(squared_cv * arrivals.alpha - 1) > _MEAN_TOLERANCE:
+            table.complain("alpha", f"is {arrivals.alpha:g}, but 1/CV^2 of gaps is {1 / max(squared_cv, 1e-9):.4g}")
 
 
 def _timeline(table: Table) -> Timeline:

@@ -14,6 +14,7 @@ FORMAT, VERSION = "burstwatch-workload", 1
 RENEWAL, SESSIONS = "renewal", "sessions"
 KINDS = (RENEWAL, SESSIONS)
 FAMILIES = ("gamma", "weibull", "lognormal", "exponential")
+EMPIRICAL = "empirical"  # no family: the gaps' own quantiles
 WINDOW_S = 1200.0  # the paper fits alpha and beta in windows of 20 minutes
 
 
@@ -84,6 +85,8 @@ class Arrivals:
         kind: "renewal": gaps between requests are drawn from ``family``. "sessions": gaps between the *starts of
             sessions* are, and later turns follow after think times.
         family: distribution of the gaps; whichever it is, ``alpha`` stands for 1/CV^2 (for Gamma: its shape).
+            "empirical" is none of a formula: ``gaps`` has its quantiles, one law for all windows.
+        gaps: with "empirical" only: quantiles of the gaps over their mean, see ``gap_law``.
         rate_per_s: requests a second (with sessions: all turns), the mean over everything: profile and bursts too.
         alpha: 1/CV^2 of the gaps where no timeline says it window by window; 1 is Poisson, below 1 bursty.
         window_s: length of the timeline's windows.
@@ -98,8 +101,14 @@ class Arrivals:
     window_s: float = WINDOW_S
     profile: tuple[float, ...] = ()
     timeline: Timeline | None = None
+    gaps: Quantiles | None = None
     candidates: tuple[Candidate, ...] = ()
     source: str = ""
+
+    @property
+    def law(self) -> str | Quantiles:
+        """What gaps are drawn from: a family by its name, or their own quantiles."""
+        return self.gaps or self.family
 
     @property
     def beta(self) -> float:

@@ -87,6 +87,8 @@ def _arrivals(arrivals: Arrivals) -> Iterator[str]:
         yield _list("rate_per_s", timeline.rate_per_s)
         yield _list("alpha", timeline.alpha)
         yield _list("beta", timeline.beta)
+    if arrivals.gaps:
+        yield from _quantiles("class.arrivals.gaps", arrivals.gaps, "gaps over their mean, linear in the logarithm")
     yield from _candidates("class.arrivals", arrivals.candidates)
 
 

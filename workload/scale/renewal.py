@@ -14,7 +14,8 @@ from math import exp, lgamma, log
 import numpy as np
 from numpy.typing import NDArray
 
-from workload.model.model import FAMILIES
+from workload.model.gap_law import draw_gaps
+from workload.model.model import FAMILIES, Quantiles
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,27 +40,33 @@ class RateCurve:
         return float(self.edges_s[-1] - self.edges_s[0])
 
     @property
+    def counts(self) -> Floats:
+        """The number of requests expected before each edge."""
+        return np.concatenate(([0.0], np.cumsum(np.diff(self.edges_s) * self.rate_per_s)))
+
+    @property
     def expected(self) -> float:
         """The number of requests that the rates add up to."""
         return float(np.diff(self.edges_s) @ self.rate_per_s)
 
 
-def arrivals(rng: np.random.Generator, curve: RateCurve, n: int, family: str = "gamma") -> Floats:
+def arrivals(rng: np.random.Generator, curve: RateCurve, n: int, family: str | Quantiles = "gamma") -> Floats:
     """Return ``n`` ascending times (s) in [first edge, last edge); only the curve's proportions count, not its level.
 
-    Where alpha is one and the same, ``n`` + 1 gaps fill the curve, as if a request had come right before the first
-    edge and one came at the last. Nothing comes where the rate is 0. Raises ``ValueError`` if the rate is 0 everywhere
-    and ``n`` is not, or for an unknown family.
+    Where alpha is one and the same, or ``family`` is the gaps' own quantiles, ``n`` + 1 gaps fill the curve, as if a
+    request had come right before the first edge and one came at the last. Nothing comes where the rate is 0. Raises
+    ``ValueError`` if the rate is 0 everywhere and ``n`` is not, or for an unknown family.
     """
-    if family not in FAMILIES:
+    if isinstance(family, str) and family not in FAMILIES:
         raise ValueError(f"unknown family of gaps {family!r}")
     if not n:
         return np.empty(0)
-    counts = np.concatenate(([0.0], np.cumsum(np.diff(curve.edges_s) * curve.rate_per_s)))
+    counts = curve.counts
     if not counts[-1] > 0:
         raise ValueError("nothing can come where the rate is 0 everywhere")
     counts *= n / counts[-1]
-    inner = np.flatnonzero(curve.alpha[1:] != curve.alpha[:-1]) + 1
+    one_law = not isinstance(family, str)
+    inner = np.flatnonzero((curve.alpha[1:] != curve.alpha[:-1]) & (not one_law)) + 1
     if len(inner):
         shapes = curve.alpha[np.append(inner - 1, len(curve.alpha) - 1)]
         ticks = _by_stretch(rng, np.append(counts[inner], counts[-1]), shapes, family)
@@ -72,7 +79,7 @@ def arrivals(rng: np.random.Generator, curve: RateCurve, n: int, family: str = "
     return inside
 
 
-def _by_stretch(rng: np.random.Generator, ends: Floats, shapes: Floats, family: str) -> Floats:
+def _by_stretch(rng: np.random.Generator, ends: Floats, shapes: Floats, family: str | Quantiles) -> Floats:
     """Return ascending places on the axis of expected counts, stretch by stretch (of one alpha, up to ``ends``)."""
     upto = np.floor(ends + rng.random()).astype(np.int64)
     upto[-1] = round(ends[-1])
@@ -109,9 +116,14 @@ def _fitted(gaps: Floats, sizes: Ints, widths: Floats) -> Floats:
     return gaps * (np.repeat(factor, sizes) if len(sizes) > 1 else factor[0])
 
 
-def unit_gaps(rng: np.random.Generator, alpha: Floats, sizes: Ints, family: str) -> Floats:
-    """Return ``sizes[i]`` gaps of mean 1 and squared CV 1/``alpha[i]`` for each i, one after the other."""
+def unit_gaps(rng: np.random.Generator, alpha: Floats, sizes: Ints, family: str | Quantiles) -> Floats:
+    """Return ``sizes[i]`` gaps of mean 1 and squared CV 1/``alpha[i]`` for each i, one after the other.
+
+    Gaps of quantiles of their own are all of one law, and ``alpha`` does not matter.
+    """
     n = int(sizes.sum())
+    if isinstance(family, Quantiles):
+        return draw_gaps(rng, n, family)
     if family == "exponential":
         return rng.standard_exponential(n)
     if family == "gamma":

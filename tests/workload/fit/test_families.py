@@ -9,8 +9,9 @@ from scipy import integrate, stats
 from streams.stats.triangular import whole_gap_shape
 from workload.fit.burstiness import alpha_of
 from workload.fit.candidates import best
-from workload.fit.gap_families import Gaps, gap_candidates, gap_shapes, likeliest_with
+from workload.fit.gap_families import Gaps, distance_with, gap_candidates, gap_shapes, likeliest_with
 from workload.fit.length_families import length_candidates
+from workload.fit.own_gaps import far, own_candidate, own_law
 from workload.fit.whole_gaps import GAMMA, OTHERS, WholeGaps, family_shapes, likelihoods, whole_gap_candidates
 
 WINDOWS, EACH = 12, 400
@@ -112,6 +113,50 @@ def test_the_family_that_is_likeliest_with_a_given_cv():
     gaps = Gaps(seconds, window)
     assert likeliest_with(gaps, 1 / math.expm1(1.0)) == "lognormal"
     assert gap_shapes(gaps, "lognormal").mean() == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize("family", ["exponential", "gamma", "weibull", "lognormal"])
+def test_quantiles_do_not_beat_the_family_that_gaps_were_drawn_from(family):
+    gaps = Gaps(*in_windows(family))
+    found = best(gap_candidates(gaps))
+    assert best([own_candidate(gaps), found]) is found
+    assert not far(found.ks, WINDOWS * EACH)
+    assert far(0.11, 5000)
+    assert not far(0.09, 5000)
+    assert not far(0.5, 900)
+
+
+def test_gaps_of_two_kinds_are_likelier_by_their_own_quantiles_with_all_numbers_counted():
+    rng = np.random.default_rng(6)
+    clumped = np.where(rng.random(8000) < 0.5, rng.uniform(1e-4, 2e-4, 8000), rng.uniform(0.5, 1.5, 8000))
+    gaps = Gaps(clumped, np.zeros(8000, np.int64))
+    own = own_candidate(gaps)
+    assert best([*gap_candidates(gaps), own]) is own
+    assert own.ks < 0.02
+    # What it says is a density: it adds up to 1 over a fine grid of gaps.
+    law = own_law(gaps.scaled)
+    logs = np.unique(np.log(law.values))
+    assert own.free == len(law.values) + 1
+    x = np.exp(np.linspace(logs[0], logs[-1], 200_001))
+    chances = np.interp(np.log(x), np.log(law.values), law.probabilities)
+    density = np.diff(chances) / np.diff(x)
+    seen = np.clip(np.searchsorted(x, gaps.scaled) - 1, 0, len(density) - 1)
+    direct = float(np.log(density[seen]).sum() - 8000 * np.log(clumped.mean()))
+    assert own.log_likelihood == pytest.approx(direct, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("family", "law"),
+    [
+        ("gamma", stats.gamma(0.4, scale=2.5)),
+        ("weibull", stats.weibull_min(0.5, scale=0.5)),
+        ("lognormal", stats.lognorm(1.2, scale=math.exp(-0.72))),
+    ],
+)
+def test_the_distance_of_a_family_with_a_given_cv_is_scipys(family, law):
+    x = np.random.default_rng(7).exponential(1.0, 3000)
+    expected = stats.kstest(x / x.mean(), law.cdf).statistic
+    assert distance_with(Gaps(x, np.zeros(3000, np.int64)), family, 1 / law.var()) == pytest.approx(expected, abs=1e-4)
 
 
 def lengths(family: str) -> np.ndarray:

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.workload_models import api_class, conversation_class, model_of
 from workload.model.file import BadModel, dump_model, load_model
+from workload.model.gap_law import gap_moments
 from workload.model.model import (
+    EMPIRICAL,
     FAMILIES,
     Arrivals,
     Bursts,
@@ -109,6 +111,20 @@ ARRIVALS = st.builds(
     source=TEXTS,
 )
 BY_LOAD = (LoadBin(rate_up_to_per_s=1.5, ratio=0.1), LoadBin(rate_up_to_per_s=3.0, ratio=1.0))
+
+
+@st.composite
+def own_gaps(draw):
+    """Return arrivals of gaps by their own quantiles, scaled to a mean of 1, with the alpha they have."""
+    at = draw(probabilities().filter(lambda at: len(at) > 2))
+    values = sorted(draw(st.lists(POSITIVE, min_size=len(at), max_size=len(at), unique=True)))
+    mean, squared_cv = gap_moments(Quantiles(probabilities=at, values=tuple(values)))
+    law = Quantiles(probabilities=at, values=tuple(value / mean for value in values))
+    alpha = min(max(1 / max(squared_cv, 1e-9), 1e-4), 1e4)
+    assume(abs(squared_cv * alpha - 1) < 0.01)
+    return replace(draw(ARRIVALS), family=EMPIRICAL, gaps=law, alpha=alpha)
+
+
 CLASSES = st.builds(
     ModelClass,
     name=TEXTS,
@@ -116,7 +132,7 @@ CLASSES = st.builds(
     service=TEXTS,
     model=TEXTS,
     log_type=TEXTS,
-    arrivals=ARRIVALS,
+    arrivals=ARRIVALS | own_gaps(),
     lengths=lengths(),
     bursts=st.none()
     | st.builds(Bursts, per_hour=st.floats(0, 60), duration_s=quantiles(), factor=quantiles(), source=TEXTS),
@@ -213,6 +229,8 @@ def test_every_problem_is_named_at_once_with_its_path():
         ("arrivals.rate_per_s", True, "must be a number, not 'True'"),
         ("arrivals.rate_per_s", 10**400, "must be 0 to 1e+06"),
         ("arrivals.rate_per_s", "5", "must be a number, not '5'"),
+        ("arrivals.family", "empirical", "gaps: is missing"),
+        ("arrivals.gaps", {"probabilities": [0, 1], "values": [1, 1]}, 'goes with family = "empirical" only'),
         ("arrivals.kind", "poisson", "must be one of renewal, sessions, not 'poisson'"),
         ("arrivals.kind", "sessions", "is missing"),
         ("arrivals.profile", [1, 1], "has 2 factors"),
@@ -262,3 +280,17 @@ def test_hundreds_of_problems_are_counted_and_some_shown():
         load_model(json.dumps(data))
     assert len(caught.value.problems) == 150
     assert str(caught.value).endswith("and 130 more")
+
+
+@pytest.mark.parametrize(
+    ("values", "alpha", "said"),
+    [
+        ([0.5, 4], 2, "gaps.values: must have a mean of 1, not 1.683"),
+        ([0.2, 2.86], 9, "alpha: is 9, but 1/CV^2 of gaps is"),
+    ],
+)
+def test_gaps_by_their_quantiles_must_have_the_mean_and_the_alpha_that_are_told(values, alpha, said):
+    data = tree(api_class())
+    gaps = {"probabilities": [0, 1], "values": values}
+    data["class"][0]["arrivals"] |= {"family": "empirical", "gaps": gaps, "alpha": alpha, "beta": alpha * 5}
+    assert any(said in problem for problem in problems(data)), problems(data)

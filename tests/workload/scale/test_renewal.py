@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from workload.model.gap_law import gap_moments
+from workload.model.model import Quantiles
 from workload.scale.renewal import RateCurve, arrivals, unit_gaps, weibull_shape
 
 
@@ -78,3 +80,29 @@ def test_nothing_to_follow_is_an_error():
         arrivals(rng(), RateCurve.steady(10.0, 0.0, 1.0), 5)
     with pytest.raises(ValueError, match="unknown family"):
         arrivals(rng(), RateCurve.steady(10.0, 1.0, 1.0), 5, "pareto")
+
+
+HEAVY = Quantiles(probabilities=(0.0, 0.2, 0.9, 0.999, 1.0), values=(0.0, 0.01, 0.5, 40.0, 400.0))
+
+
+def test_moments_of_a_law_of_quantiles_are_those_of_what_is_drawn():
+    u = (np.arange(4_000_000) + 0.5) / 4_000_000
+    x = np.exp(np.interp(u, HEAVY.probabilities, np.log(np.maximum(HEAVY.values, 1e-9))))
+    mean, squared_cv = gap_moments(HEAVY)
+    assert mean == pytest.approx(x.mean(), rel=1e-5)
+    assert squared_cv == pytest.approx(x.var() / x.mean() ** 2, rel=1e-3)
+    drawn = unit_gaps(rng(), np.ones(1), np.array([20_000]), HEAVY)
+    assert (drawn.mean(), drawn.var() / drawn.mean() ** 2) == pytest.approx((mean, squared_cv), rel=0.03)
+    assert abs(np.corrcoef(drawn[1:], drawn[:-1])[0, 1]) < 0.03  # in an order of chance
+
+
+def test_gaps_by_their_quantiles_follow_the_rate():
+    curve = RateCurve(
+        edges_s=np.array([0.0, 100.0, 200.0]), rate_per_s=np.array([9.0, 1.0]), alpha=np.array([1.0, 2.0])
+    )
+    times = arrivals(rng(), curve, 30_000, HEAVY)
+    assert len(times) == 30_000
+    assert np.all(np.diff(times) >= 0)
+    assert np.count_nonzero(times < 100) == pytest.approx(27_000, rel=0.03)
+    ticks = np.interp(times, curve.edges_s, curve.counts)
+    assert np.std(np.diff(ticks)) / np.mean(np.diff(ticks)) == pytest.approx(gap_moments(HEAVY)[1] ** 0.5, rel=0.05)
