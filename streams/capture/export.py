@@ -150,6 +150,8 @@ def export(
         )
     reader, dedupe = Reader(folder), Dedupe()
     removed = removed_from(folder)
+    # What retention removed since they were listed: each segment counts on one side only.
+    listed = [item for item in listed if not removed.covers(item.name)]
     with ExitStack() as stack:
         traces = _Traces(out, wanted, stack)
         for rows in _parts(merged(listed, reader.read, wanted.only, dedupe), progress):

@@ -9,7 +9,7 @@ from streams.capture import manifest
 from streams.capture.completeness import completeness, open_requests
 from streams.capture.footer import Footer
 from streams.capture.ledger import Removed
-from streams.capture.listing import Reader, file_names, list_segments, open_segments, removed_from
+from streams.capture.listing import Reader, file_names, folder_state, list_segments, open_segments
 from streams.capture.privacy import Privacy
 from streams.capture.publication import Publication
 from streams.capture.rows import Dedupe, Listed, Only, merged
@@ -17,7 +17,7 @@ from streams.capture.rows import Dedupe, Listed, Only, merged
 
 def folder_info(folder: Path) -> dict[str, Any]:
     """Return the facts about a capture folder. Raises ``OperatorError`` if it is none, or a last line is damaged."""
-    listed, removed = list_segments(folder), removed_from(folder)
+    listed, removed = folder_state(folder)
     texts = file_names(folder)
     loss = manifest.loss(listed, Only(), removed)
     footers = [item.footer for item in listed]

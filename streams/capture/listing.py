@@ -23,6 +23,15 @@ class Vanished(OperatorError):  # noqa: N818 - named for what it is
 
 def list_segments(folder: Path) -> list[Listed]:
     """Return the finished segments of a capture folder. Raises ``OperatorError`` if it is not one."""
+    return folder_state(folder)[0]
+
+
+def folder_state(folder: Path) -> tuple[list[Listed], Removed]:
+    """Return a capture folder's finished segments and what retention has removed: each segment is in one of the two.
+
+    Read by themselves, one after the other, a segment that is removed meanwhile would be counted in both. Raises
+    ``OperatorError`` if it is no capture folder.
+    """
     texts = file_names(folder)
     names = [name for text in texts if (name := parse_name(text)) is not None]
     if not names and LOCK_NAME not in texts and ledger_name(REQUESTS) not in texts:
@@ -30,7 +39,7 @@ def list_segments(folder: Path) -> list[Listed]:
     found = [_listed(folder, name) for name in sorted(names) if name.topic == REQUESTS]
     # After the files: what is removed from now on is missed when it is read, what was removed before is in here.
     removed = removed_from(folder)
-    return [item for item in found if item is not None and not removed.covers(item.name)]
+    return [item for item in found if item is not None and not removed.covers(item.name)], removed
 
 
 def removed_from(folder: Path) -> Removed:

@@ -26,12 +26,13 @@ class Groups:
     untracked: int = 0
 
     def add(self, values: Iterable[Any]) -> None:
-        """Count values."""
-        if len(self.rows) < TRACKED_MAX:
-            self.rows.update(values)
+        """Count values; how they are parted into calls makes no difference."""
+        new = list(values)
+        if len(self.rows) + len(new) <= TRACKED_MAX:
+            self.rows.update(new)
             return
-        for value in values:
-            if value in self.rows:
+        for value in new:
+            if value in self.rows or len(self.rows) < TRACKED_MAX:
                 self.rows[value] += 1
             else:
                 self.untracked += 1

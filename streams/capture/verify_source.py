@@ -7,11 +7,14 @@ from pathlib import Path
 
 from collector.schema.errors import OperatorError
 from streams.capture.findings import Findings
-from streams.capture.listing import Reader, list_segments, removed_from
+from streams.capture.ledger import Removed
+from streams.capture.listing import Reader, folder_state
+from streams.capture.manifest import Source
 from streams.capture.publication import Publication, fingerprint
 from streams.capture.rows import AT, Dedupe, Row, merged
 from streams.capture.segments import SegmentName, parse_name
 from streams.capture.trace_format import sidecar_lines
+from streams.capture.verify_manifest import check_source
 from streams.capture.verify_trace import Exported, sidecar_rows
 
 _HIDDEN = (1, AT["id"], AT["session"])
@@ -29,16 +32,16 @@ def verify_source(
     """
     publication = _publication(trace, key)
     said = {name: segment for segment in trace.about["segments"] if (name := parse_name(segment["name"])) is not None}
-    listed = list_segments(folder)
+    listed, removed = folder_state(folder)
     there = {item.name for item in listed}
-    _missing(folder, said.keys() - there, found)
+    _missing(removed, said.keys() - there, found)
     if (more := len(there - said.keys())) and trace.wanted.only.from_us is trace.wanted.only.to_us is None:
         found.note(f"{folder} has {more:,} segments more, finished after the trace was made")
     if said.keys() - there:
         return
-    reader = Reader(folder)
+    reader, dedupe, only = Reader(folder), Dedupe(), trace.wanted.only
     used = [item for item in listed if item.name in said]
-    rows = merged(used, reader.read, trace.wanted.only, Dedupe())
+    rows = merged(used, reader.read, only, dedupe)
     try:
         if publication is None:
             _compare_but_for_names(trace, rows, found)
@@ -47,6 +50,12 @@ def verify_source(
         for name, segment in said.items():
             if reader.hashes.get(str(name)) != segment["sha256"]:
                 found.problem(f"{name}: its sha256 differs from the manifest's")
+        whole = used if only.from_us is only.to_us is None else listed
+        check_source(
+            trace.about,
+            Source(listed=whole, hashes=reader.hashes, removed=removed, only=only, duplicates=dedupe.duplicates),
+            found,
+        )
     except OperatorError as error:  # a damaged segment
         found.problem(str(error))
     found.checked["segments"] = len(said)
@@ -64,10 +73,9 @@ def _publication(trace: Exported, key: bytes | None) -> Publication | None:
     return replace(trace.wanted.publication, key=key)
 
 
-def _missing(folder: Path, missing: set[SegmentName], found: Findings) -> None:
-    removed = removed_from(folder) if missing else None
+def _missing(removed: Removed, missing: set[SegmentName], found: Findings) -> None:
     for name in sorted(missing):
-        why = "retention has removed it since" if removed and removed.covers(name) else "it is not there"
+        why = "retention has removed it since" if removed.covers(name) else "it is not there"
         found.problem(f"{name}: the trace was made from it, but {why}")
 
 

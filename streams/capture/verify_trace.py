@@ -17,12 +17,14 @@ from collector.schema.trace_profiles import PROFILES
 from collector.schema.trace_rows import BURSTGPT_8
 from streams.capture.export import Wanted
 from streams.capture.findings import Findings
-from streams.capture.manifest import RowCounts, iso
+from streams.capture.manifest import RowCounts
 from streams.capture.output import side_path
 from streams.capture.parquet import ROW_GROUP, read_batches, typed
+from streams.capture.privacy import Privacy
 from streams.capture.publication import Publication
 from streams.capture.rows import AT, FIELDS, Only, Row
 from streams.capture.trace_format import TraceFormat
+from streams.capture.verify_manifest import Recount
 
 Progress = Callable[[int, int], None]
 
@@ -117,7 +119,7 @@ def _check_file(path: Path, said: dict[str, Any], found: Findings) -> None:
 
 def _check_rows(trace: Exported, found: Findings, progress: Progress) -> None:
     form = trace.wanted.form(trace.origin_us)
-    counts = RowCounts()
+    again = Recount(RowCounts(), Privacy(whole_seconds=trace.wanted.whole_seconds))
     total = trace.about["rows"]["total"]
     table = _ParquetRows(trace.table, form) if trace.wanted.parquet else _CsvRows(trace.table, form)
     by_id = trace.about["made_as"]["publication"]["request_ids"] == "as captured"
@@ -130,24 +132,17 @@ def _check_rows(trace: Exported, found: Findings, progress: Progress) -> None:
                 if place < before:
                     found.problem(f"{trace.sidecar.name}: request {row[1]} stands after one submitted later")
                 before = place
-            counts.add(rows)
+            again.add(rows)
             table.compare(rows, found)
-            progress(counts.rows, total)
+            progress(again.counts.rows, total)
         table.end(found)
     except OperatorError as error:  # a table that is no table, a row before the origin
         found.problem(f"{trace.table.name}: {error}")
         return
-    found.checked["rows"] = counts.rows
-    said = trace.about["rows"]
-    again = orjson.loads(orjson.dumps(counts.summary(sum(form.left_out.values()), form.left_out)))
-    for name in sorted(said.keys() | again.keys()):
-        if said.get(name) != again.get(name):
-            found.problem(f"manifest: rows.{name} is {said.get(name)}, the files say {again.get(name)}")
-    span = {"first": iso(counts.first_us), "last": iso(counts.last_us)}
-    if trace.about["time_range"] != span:
-        found.problem(f"manifest: time_range is {trace.about['time_range']}, the files say {span}")
+    found.checked["rows"] = again.counts.rows
+    again.check(trace.about, form, trace.wanted.only, found)
     if form.origin_us != trace.origin_us:
-        found.problem(f"manifest: origin is {iso(trace.origin_us)}, the first row in the table says otherwise")
+        found.problem(f"manifest: made_as.origin_us is {trace.origin_us}, the first row in the table says otherwise")
 
 
 def sidecar_rows(path: Path, found: Findings) -> Iterator[list[Row]]:

@@ -140,6 +140,9 @@ def test_counting_stops_to_grow_and_says_so(monkeypatch):
     for value in [1, 2, 3, 4, 1, 5]:
         groups.add([value])
     assert (groups.facts()["values"], groups.facts()["exact"], groups.rows[1]) == (3, False, 2)
+    at_once = Groups()
+    at_once.add([1, 2, 3, 4, 1, 5])
+    assert at_once == groups
 
 
 def test_it_says_what_to_do_only_while_there_is_something_to_do(tmp_path: Path):

@@ -259,6 +259,19 @@ def test_segments_that_retention_removes_during_an_export_are_left_out_by_the_ne
     assert (about["offset_holes"], about["loss"]["missing_messages"]) == ([], 0)
 
 
+def test_a_segment_on_its_way_out_counts_on_one_side_only(tmp_path: Path):
+    """Named in the ledger after it was listed, its file still there: removed, not removed and captured as well."""
+    folder = capture(tmp_path / "in", {0: bodies_of(mixed(40))})
+    listed = list_segments(folder)
+    victim = listed[1]
+    write_ledger(DiskFolder(folder), "llm.requests", Removed().plus([(victim.name, victim.footer, 1)]))
+    about = export(listed, folder, tmp_path / "t.csv", Wanted(columns=BURSTGPT_6))
+    rows = about["removed_by_retention"]["rows"]
+    assert rows == victim.footer.rows
+    assert about["rows"]["total"] + rows == 40
+    assert str(victim.name) not in {segment["name"] for segment in about["segments"]}
+
+
 def test_a_segment_that_goes_away_for_no_reason_is_told(tmp_path: Path):
     folder = capture(tmp_path / "in", {0: bodies_of(mixed())})
     listed = list_segments(folder)
