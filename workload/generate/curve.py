@@ -20,17 +20,26 @@ def curve_of(
     """Return rate and shape from 0 to ``duration_s``, which is ``start_s`` into the timeline or profile.
 
     A timeline says both; else a profile says the rate; else, or if ``steady``, both are the class's own. Timelines and
-    profiles begin again at their end. Bursts are drawn and multiply the rate. Over a long time the mean rate is
-    the model's; what chance makes of the bursts is in the curve.
+    profiles begin again at their end. Bursts are drawn and multiply the rate; what chance makes of them is in the
+    curve, while ``expected_of`` is what the model has on average.
     """
+    curve = _between_bursts(one, duration_s=duration_s, start_s=start_s, steady=steady)
+    return _with_bursts(rng, curve, one.bursts) if one.bursts else curve
+
+
+def expected_of(one: ModelClass, *, duration_s: float, start_s: float, steady: bool) -> float:
+    """Return the number of requests of the class that ``curve_of`` has on average, bursts included."""
+    curve = _between_bursts(one, duration_s=duration_s, start_s=start_s, steady=steady)
+    return curve.expected * (one.bursts.gain if one.bursts else 1.0)
+
+
+def _between_bursts(one: ModelClass, *, duration_s: float, start_s: float, steady: bool) -> RateCurve:
     arrivals = one.arrivals
     if one.bursts:  # the mean holds them, and they are put on top
         arrivals = replace(arrivals, rate_per_s=arrivals.rate_per_s / one.bursts.gain)
     if steady or (arrivals.timeline is None and not arrivals.profile):
-        curve = RateCurve.steady(duration_s, arrivals.rate_per_s, arrivals.alpha)
-    else:
-        curve = _cut(*_period(arrivals), duration_s=duration_s, start_s=start_s)
-    return _with_bursts(rng, curve, one.bursts) if one.bursts else curve
+        return RateCurve.steady(duration_s, arrivals.rate_per_s, arrivals.alpha)
+    return _cut(*_period(arrivals), duration_s=duration_s, start_s=start_s)
 
 
 def _period(arrivals: Arrivals) -> tuple[Floats, Floats, Floats]:
@@ -57,8 +66,11 @@ def _cut(edges: Floats, rates: Floats, alpha: Floats, *, duration_s: float, star
 
 
 def _with_bursts(rng: np.random.Generator, curve: RateCurve, bursts: Bursts) -> RateCurve:
-    """Return the curve with a Poisson number of episodes; one that begins during another ends it."""
-    n = int(rng.poisson(bursts.per_hour * curve.duration_s / _HOUR_S))
+    """Return the curve with as many episodes as the model has on average (a fraction by chance), begun at any time.
+
+    Given their number that is a Poisson process. One that begins during another ends it.
+    """
+    n = int(bursts.per_hour * curve.duration_s / _HOUR_S + rng.random())
     starts = np.sort(rng.uniform(curve.edges_s[0], curve.edges_s[-1], n))
     ends = starts + draw_values(rng, n, bursts.duration_s)
     ends = np.minimum(ends, np.append(starts[1:], curve.edges_s[-1]))

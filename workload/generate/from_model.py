@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collector.schema.errors import OperatorError
-from workload.generate.curve import curve_of
+from workload.generate.curve import curve_of, expected_of
 from workload.generate.lengths import draw_requests, draw_responses
 from workload.generate.sessions import draw_turns
 from workload.model.model import SESSIONS, Failures, Model, ModelClass
@@ -50,7 +50,9 @@ def generate(  # noqa: PLR0913 - keyword-only, what an operator may ask for
     """
     classes = _chosen(model.classes, mix)
     curves = [curve_of(rng, one, duration_s=duration_s, start_s=start_s, steady=steady) for one in classes]
-    counts = _counts([curve.expected for curve in curves], classes, duration_s, rate_per_s, mix)
+    # Not what chance made of the bursts: a trace has its model's rate as exactly as one that was asked for.
+    expected = [expected_of(one, duration_s=duration_s, start_s=start_s, steady=steady) for one in classes]
+    counts = _counts(expected, classes, duration_s, rate_per_s, mix)
     parts = [_draw(rng, one, curve, n) for one, curve, n in zip(classes, curves, counts, strict=True)]
     return _together(parts).sorted_by_time()
 

@@ -8,7 +8,7 @@ numbers come from (``source``), so that a reader can judge them.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import exp
+from math import exp, expm1
 
 FORMAT, VERSION = "burstwatch-workload", 1
 RENEWAL, SESSIONS = "renewal", "sessions"
@@ -129,10 +129,19 @@ class Bursts:
     def gain(self) -> float:
         """By how much they raise the mean rate: 1 + their share of the time times (mean factor - 1).
 
-        Begun like a Poisson process, some fall into others: the share is 1 - exp(-(episodes a second * mean duration)).
+        One is on while the last one begun is not over (one that begins during another ends it). Begun like a Poisson
+        process of rate r, that has the chance E[1 - exp(-r duration)]: the mean over the duration's quantiles.
         """
-        share = 1 - exp(-self.per_hour / 3600 * self.duration_s.mean)
+        law, per_s = self.duration_s, self.per_hour / 3600
+        points = pairwise(zip(law.probabilities, law.values, strict=True))
+        share = sum((q - p) * _on(per_s * a, per_s * b) for (p, a), (q, b) in points)
         return 1 + share * (self.factor.mean - 1)
+
+
+def _on(low: float, high: float) -> float:
+    """Return the mean of 1 - exp(-x) for x even between ``low`` and ``high``."""
+    wide = high - low
+    return 1 - exp(-low) * (-expm1(-wide) / wide if wide > 0 else 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

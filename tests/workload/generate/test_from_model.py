@@ -10,7 +10,7 @@ from scipy import stats
 
 from collector.schema.errors import OperatorError
 from tests.support.workload_models import LENGTHS, SESSIONS, api_class, conversation_class, model_of
-from workload.generate.curve import curve_of
+from workload.generate.curve import curve_of, expected_of
 from workload.generate.from_model import generate
 from workload.generate.lengths import draw_requests, draw_responses, growing_requests
 from workload.generate.sessions import draw_turns, place_turns, turn_chances
@@ -126,6 +126,7 @@ def test_bursts_come_as_often_as_long_and_as_strong_as_the_model_says():
     inside = curve.rate_per_s > 10
     assert np.allclose(curve.rate_per_s[inside], 8 * 5.0 / one.bursts.gain)
     assert curve.expected == pytest.approx(5.0 * 360_000, rel=0.02)  # the mean rate holds the bursts
+    assert expected_of(one, duration_s=360_000.0, start_s=0.0, steady=True) == pytest.approx(5.0 * 360_000)
     seconds = np.diff(curve.edges_s)
     assert seconds[inside].sum() == pytest.approx(600 * 20 * (1 - 20 / 1200), rel=0.08)
     timeline = Timeline(start_s=(0.0,), rate_per_s=(2.0,), alpha=(1.0,))
@@ -136,6 +137,21 @@ def test_bursts_come_as_often_as_long_and_as_strong_as_the_model_says():
     per_5s = np.bincount((trace.submitted_us // 5_000_000).astype(int))
     assert len(trace) == 180_000
     assert per_5s.max() > 5 * np.median(per_5s)
+
+
+def test_the_rate_is_the_models_whatever_chance_makes_of_the_bursts():
+    long = Quantiles(probabilities=(0.0, 1.0), values=(60.0, 60.0))
+    many = Quantiles(probabilities=(0.0, 1.0), values=(20.0, 20.0))
+    model = model_of(api_class(bursts=Bursts(per_hour=5, duration_s=long, factor=many)))
+    assert [len(generate(model, rng(seed), duration_s=900.0)) for seed in range(5)] == [4500] * 5
+
+
+def test_the_gain_of_bursts_of_which_one_ends_another_is_that_of_a_long_draw():
+    lasting = Quantiles(probabilities=(0.0, 0.8, 1.0), values=(1.0, 5.0, 900.0))
+    factor = Quantiles(probabilities=(0.0, 1.0), values=(3.0, 3.0))
+    one = api_class(bursts=Bursts(per_hour=40, duration_s=lasting, factor=factor))
+    curve = curve_of(rng(3), one, duration_s=5e6, start_s=0.0, steady=True)
+    assert curve.expected == pytest.approx(5.0 * 5e6, rel=0.004)
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
