@@ -29,7 +29,7 @@ from workload.scale.methods import (
 )
 from workload.scale.proof import TOLERANCE, Proof, prove_scaling
 from workload.scale.remodel import remodel
-from workload.scale.sweep import sweep
+from workload.scale.sweep import sweep_kept
 from workload.trace.columns import Trace
 
 DURATION_S = 600.0
@@ -68,12 +68,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """One trace that was made, what proves it, what to warn of; ``cv`` of a sweep's, else None."""
+    """One trace that was made, what proves it, what to warn of.
+
+    ``cv`` and ``draws`` (of which it is the nearest to that CV) of a sweep's, else None.
+    """
 
     trace: Trace
     proof: Proof
     warnings: tuple[str, ...] = ()
     cv: float | None = None
+    draws: int | None = None
 
 
 def from_models(models: Sequence[Model], asked: Asked) -> list[Made]:
@@ -174,13 +178,13 @@ def _sweep(source: Trace, rng: np.random.Generator, asked: Asked) -> list[Made]:
     rate = asked.rate_per_s or 1.0
     duration_s = asked.duration_s or len(source) / rate
     try:
-        made = sweep(source, rng, cvs=asked.cvs, rate_per_s=rate, duration_s=duration_s)
+        made = sweep_kept(source, rng, cvs=asked.cvs, rate_per_s=rate, duration_s=duration_s)
     except ValueError as error:
         raise OperatorError(f"--sweep: {error}") from None
     proofs = prove_sweep(made, source, duration_s=duration_s, rate_per_s=rate, tolerance=asked.tolerance)
     return [
-        Made(trace=trace, proof=proof, cv=cv, warnings=_off(cv, proof))
-        for (cv, trace), proof in zip(made, proofs, strict=True)
+        Made(trace=kept.trace, proof=proof, cv=kept.cv, draws=kept.draws, warnings=_off(kept.cv, proof))
+        for kept, proof in zip(made, proofs, strict=True)
     ]
 
 

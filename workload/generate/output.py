@@ -14,6 +14,7 @@ from rich.table import Table
 from collector.schema.errors import OperatorError
 from workload.generate.make import Made
 from workload.scale.proof import Check, Proof
+from workload.scale.sweep import DRAWS_MAX, NEAR
 from workload.trace.columns import Trace
 from workload.trace.write import write_trace
 
@@ -57,7 +58,7 @@ def report(made: Sequence[Made], files: Sequence[Path | None], seed: int) -> dic
     traces = [
         {
             "file": None if file is None else str(file),
-            **({} if one.cv is None else {"cv_target": one.cv}),
+            **({} if one.cv is None else {"cv_target": one.cv, "draws": one.draws}),
             **one.proof.as_dict(),
             "warnings": list(one.warnings),
         }
@@ -85,10 +86,11 @@ def tell(made: Sequence[Made], files: Sequence[Path | None]) -> None:
     console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 118)
     if len(made) > 1:
         console.print(_sweep_table(made, files))
+        console.print(_DRAWN, markup=False, soft_wrap=True)
     else:
         console.print(_proof_table(made[0].proof))
     for one in made:
-        for note in one.proof.notes:
+        for note in one.proof.notes if len(made) == 1 else ():
             console.print(f"note: {note}", markup=False)
         for warning in one.warnings:
             console.print(f"warning: {warning}", markup=False, soft_wrap=True)
@@ -129,6 +131,10 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
+_DRAWN = (
+    f"note: arrival times are drawn until the CV is within {NEAR:.0%} of the asked one, {DRAWS_MAX} times at most; "
+    "what is shown is that of the trace that was kept, the nearest"
+)
 _SWEEP = ("rate_per_s", "cv", "alpha", "dispersion at 1 s", "dispersion at 10 s", "dispersion at 60 s")
 
 
@@ -138,7 +144,7 @@ def _sweep_table(made: Sequence[Made], files: Sequence[Path | None]) -> Table:
         title=f"sweep: {first.rows:,} requests in {first.duration_s:g} s each, the same in the same order",
         title_justify="left",
     )
-    for name in ("cv asked", "rate/s", "cv", "alpha", "IDC 1 s", "IDC 10 s", "IDC 60 s"):
+    for name in ("cv asked", "draws", "rate/s", "cv", "alpha", "IDC 1 s", "IDC 10 s", "IDC 60 s"):
         table.add_column(name, justify="right")
     table.add_column("verdict")
     table.add_column("file")
@@ -147,5 +153,5 @@ def _sweep_table(made: Sequence[Made], files: Sequence[Path | None]) -> Table:
         cells = [_number(checks[name].realised) for name in _SWEEP]
         wrong = [check.name for check in one.proof.checks if check.ok is False]
         verdict = "ok" if not wrong else f"[bold red]{', '.join(wrong)}[/bold red]"
-        table.add_row(f"{one.cv:g}", *cells, verdict, file.name if file else "")
+        table.add_row(f"{one.cv:g}", f"{one.draws}", *cells, verdict, file.name if file else "")
     return table

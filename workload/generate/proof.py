@@ -23,6 +23,7 @@ from workload.scale.proof import (
     within,
 )
 from workload.scale.renewal import unit_gaps
+from workload.scale.sweep import NEAR, Kept
 from workload.trace.columns import Trace
 
 _WINDOW_REQUESTS_MIN, _WINDOWS_MAX = 50, 400
@@ -152,12 +153,12 @@ def stated(found: Measured) -> Iterator[Check]:
 
 
 def prove_sweep(
-    made: Sequence[tuple[float, Trace]], source: Trace, *, duration_s: float, rate_per_s: float, tolerance: float
+    made: Sequence[Kept], source: Trace, *, duration_s: float, rate_per_s: float, tolerance: float
 ) -> list[Proof]:
     """Return a proof for each trace of a sweep; the last check says that all have the same requests in order."""
-    same = all(_same_requests(a, b) for (_, a), (_, b) in pairwise(made))
+    same = all(_same_requests(a, b) for a, b in pairwise(one.trace for one in made))
     proofs = []
-    for cv, trace in made:
+    for cv, trace, draws in ((one.cv, one.trace, one.draws) for one in made):
         found = measure(trace.submitted_us)
         alpha = within("alpha", cv**-2, found.stats.alpha, 2 * tolerance)
         checks = (
@@ -176,7 +177,20 @@ def prove_sweep(
             *length_checks(source, trace),
             Check(name="same requests in the same order", target=1.0, realised=float(same), tolerance=0.0, ok=same),
         )
-        proofs.append(Proof(what=f"sweep cv={cv:g}", rows=len(trace), duration_s=duration_s, checks=checks))
+        drawn = (
+            f"1 draw, within {NEAR:.0%} of the asked CV"
+            if draws == 1
+            else f"the nearest to the asked CV of {draws} draws"
+        )
+        proofs.append(
+            Proof(
+                what=f"sweep cv={cv:g}",
+                rows=len(trace),
+                duration_s=duration_s,
+                checks=checks,
+                notes=(f"cv={cv:g}: {drawn}; what is shown is that of the trace that was kept",),
+            )
+        )
     return proofs
 
 

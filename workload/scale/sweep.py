@@ -5,7 +5,7 @@ chance alone is off by tens of percent; so gaps are drawn several times and thos
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,13 +16,30 @@ from workload.trace.columns import UNKNOWN, Labels, OutcomeCode, Trace
 
 CVS = (0.5, 1.0, 2.0, 4.0, 8.0)
 CV_MIN, CV_MAX = 0.01, 100.0
-_DRAWS = 64
-_NEAR = 0.01
+DRAWS_MAX = 64
+NEAR = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A trace of a sweep: the one of ``draws`` draws of its times whose realised CV is nearest to ``cv``."""
+
+    cv: float
+    trace: Trace
+    draws: int
 
 
 def sweep(
     source: Trace, rng: np.random.Generator, *, cvs: Sequence[float] = CVS, rate_per_s: float, duration_s: float
 ) -> list[tuple[float, Trace]]:
+    """Return each CV and its trace, see ``sweep_kept``."""
+    made = sweep_kept(source, rng, cvs=cvs, rate_per_s=rate_per_s, duration_s=duration_s)
+    return [(one.cv, one.trace) for one in made]
+
+
+def sweep_kept(
+    source: Trace, rng: np.random.Generator, *, cvs: Sequence[float] = CVS, rate_per_s: float, duration_s: float
+) -> list[Kept]:
     """Return for each CV a trace of exactly rate times duration requests from 0 to ``duration_s``.
 
     Request i is the same in all of them: same lengths, model and log type, taken from the source's served requests of
@@ -41,8 +58,9 @@ def sweep(
     made = []
     for cv in cvs:
         own = np.random.default_rng([seed, round(cv * 1e6)])
-        times = np.floor(_times(own, cv, n, duration_s) * 1e6).astype(np.int64)
-        made.append((cv, replace(requests, submitted_us=times)))
+        times, draws = _times(own, cv, n, duration_s)
+        whole_us = np.floor(times * 1e6).astype(np.int64)
+        made.append(Kept(cv=cv, trace=replace(requests, submitted_us=whole_us), draws=draws))
     return made
 
 
@@ -66,17 +84,20 @@ def _requests(source: Trace, rng: np.random.Generator, n: int) -> Trace:
     )
 
 
-def _times(rng: np.random.Generator, cv: float, n: int, duration_s: float) -> Floats:
-    """Return ``n`` times whose gaps' realised CV (corrected for finite size) is nearest to ``cv`` of several draws."""
+def _times(rng: np.random.Generator, cv: float, n: int, duration_s: float) -> tuple[Floats, int]:
+    """Return ``n`` times, and of how many draws.
+
+    Drawn until the gaps' realised CV (corrected for finite size) is within 1 % of ``cv``; the nearest of ``DRAWS_MAX``.
+    """
     curve = RateCurve.steady(duration_s, n / duration_s, 1 / cv**2)
-    best, least = arrivals(rng, curve, n), np.inf
-    for draw in range(_DRAWS):
+    best, least, draw = arrivals(rng, curve, n), np.inf, 0
+    for draw in range(DRAWS_MAX):
         times = arrivals(rng, curve, n) if draw else best
         whole_us: Ints = np.floor(times * 1e6).astype(np.int64)
         c2 = squared_cv(whole_us)
         off = np.inf if c2 is None else abs(np.sqrt(c2) / cv - 1)
         if off < least:
             best, least = times, off
-        if off <= _NEAR:
+        if off <= NEAR:
             break
-    return best
+    return best, draw + 1

@@ -98,6 +98,13 @@ def test_a_sweep_writes_a_file_for_each_cv_with_the_same_requests(files, tmp_pat
     for one in tree["traces"]:
         cv = next(check for check in one["checks"] if check["name"] == "cv")
         assert cv["realised"] == pytest.approx(one["cv_target"], rel=0.05)
+        drawn = "1 draw" if one["draws"] == 1 else f"of {one['draws']} draws"
+        assert drawn in one["notes"][0]
+        assert 1 <= one["draws"] <= 64
+        # Drawn again only while the CV is farther off than 1 %.
+        assert one["draws"] == 64 or cv["realised"] == pytest.approx(one["cv_target"], rel=0.0101)
+    assert max(one["draws"] for one in tree["traces"]) > 1
+    assert "drawn until the CV is within 1% of the asked one, 64 times at most" in written.err
     assert "the same in the same order" in written.err
 
 
