@@ -39,6 +39,8 @@ def assemble(plan: Plan, found: Findings, server: Server, *, assumptions: Sequen
     if not found.complete:
         points, all_points = len(found.runs), len(plan.points())
         done = f"{points} of {all_points} points were measured" if points < all_points else "the searches are not whole"
+        if found.runs and found.runs[-1]["interrupted"]:
+            done += ", the last of them in part: what was still open does not count, so it looks better than it is"
         judged["sentences"].append(f"Ended early: {done}.")
     return Result(
         format=FORMAT,

@@ -45,7 +45,7 @@ def of_server(runs: list[Run], *, told_metrics: bool, searched: bool) -> list[st
         said.append(
             "The server told nothing at its metrics address: no KV cache, queue or preemptions, no proof of rest."
         )
-    else:
+    if any(run["tpot_s"]["p50"] for run in runs):
         said.append(
             "KV memory is estimated by an infinite-server calculation with the calm run's speeds "
             "(workload/bench/kv_demand.py): real batches are slower, so more may be needed; queueing is allowed within "

@@ -1,14 +1,14 @@
 """The figures of one point of the sweep, all its repeats taken together. Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import sqrt
 
 import numpy as np
 
 from streams.stats.incomplete_beta import beta_quantile
 from streams.stats.wilson import wilson_bounds
-from workload.bench.measured import Floats, Measured, met
+from workload.bench.measured import Flags, Floats, Measured, met
 from workload.bench.result import EngineState, Objective, Quantiles, Run, Series
 from workload.trace.columns import OutcomeCode
 
@@ -23,9 +23,6 @@ def figures(runs: Sequence[Measured], slo: Objective, *, cv: float, rate_per_s: 
     bad = [int((run.outcome == OutcomeCode.FAILED).sum()) for run in runs]
     ok = [run.ok for run in runs]
     window_s = sum(_window_s(run) for run in runs)
-    ended = sum(
-        int((run.due_s + run.latency_s <= _window_s(run))[mask].sum()) for run, mask in zip(runs, ok, strict=True)
-    )
     slo_low, slo_high = _interval(good, sent)
     failed_low, failed_high = _interval(bad, sent)
 
@@ -34,9 +31,9 @@ def figures(runs: Sequence[Measured], slo: Objective, *, cv: float, rate_per_s: 
 
     return Run(
         cv_target=cv,
-        cv=_mean([_cv(run.due_s) for run in runs]),
+        cv=_mean([_cv(_due(run)) for run in runs]),
         rate_target_per_s=rate_per_s,
-        rate_per_s=_over(sum(sent), window_s),
+        rate_per_s=_over(sum(len(_due(run)) for run in runs), window_s),
         duration_s=sum(run.asked_s for run in runs) / len(runs),
         repeats=len(runs),
         requests=sum(sent),
@@ -56,8 +53,8 @@ def figures(runs: Sequence[Measured], slo: Objective, *, cv: float, rate_per_s: 
         itl_s=timed("itl_s"),
         stall_s=timed("stall_s"),
         throughput_tokens_per_s=_over(sum(_tokens_in_time(run) for run in runs), window_s),
-        throughput_per_s=_over(ended, window_s),
-        goodput_per_s=_over(sum(good), window_s),
+        throughput_per_s=_over(_count(runs, lambda run: run.ok & _in_time(run)), window_s),
+        goodput_per_s=_over(_count(runs, lambda run: met(run, slo) & _in_time(run)), window_s),
         **_state(runs),
         late_p99_s=_quantile(np.concatenate([run.late_s[run.sent] for run in runs]), 0.99),
         idle_before=_all([run.idle_before for run in runs]),
@@ -69,6 +66,21 @@ def figures(runs: Sequence[Measured], slo: Objective, *, cv: float, rate_per_s: 
 def _window_s(run: Measured) -> float:
     """Return for how long requests were sent: throughput is what leaves while they come, not in the minutes after."""
     return min(run.asked_s, run.took_s) if run.interrupted else run.asked_s
+
+
+def _count(runs: Sequence[Measured], which: Callable[[Measured], Flags]) -> int:
+    return sum(int(which(run).sum()) for run in runs)
+
+
+def _in_time(run: Measured) -> Flags:
+    """Return which answers ended while requests were still sent."""
+    in_time: Flags = run.due_s + run.latency_s <= _window_s(run)
+    return in_time
+
+
+def _due(run: Measured) -> Floats:
+    """Return when requests were due while they were sent; after an early end the rest of them never was."""
+    return run.due_s[run.due_s <= _window_s(run)]
 
 
 def _tokens_in_time(run: Measured) -> float:

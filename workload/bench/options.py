@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from workload.arguments import above_zero, whole
+from workload.arguments import above_zero, not_below_zero, whole
 from workload.bench.plan import ASCENDING, CVS, RANDOM
 from workload.engine.options import add_engine_options
 from workload.generate.models import built_in_models
@@ -115,7 +115,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
     add("--served-model", metavar="NAME", help="ask for this model (default: the server's first)")
     add("--api-key-env", metavar="VAR", help="environment variable that holds the bearer token")
     add("--timeout-s", type=above_zero, default=300.0, help="for one request (default: %(default)s)")
-    add("--warm-up-s", type=float, default=10.0, help="calm load first, not measured (default: %(default)s)")
+    add("--warm-up-s", type=not_below_zero, default=10.0, help="calm load first, not measured (default: %(default)s)")
     add(
         "--rest-max-s",
         type=above_zero,

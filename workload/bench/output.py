@@ -1,5 +1,6 @@
 """Where a benchmark's result goes: the terminal, JSON, a page, a folder."""
 
+import os
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -45,9 +46,10 @@ class Outputs:
                 sys.stderr.write("no bench.html: it needs matplotlib (pip install 'burstwatch[workload]')\n")
         if html and not _can_draw():
             raise OperatorError("--html needs matplotlib: pip install 'burstwatch[workload]'")
+        if html == "-":
+            raise OperatorError("--html needs a file; only --json takes - for stdout")
         for path in (*pages, *jsons):
-            if not path.absolute().parent.is_dir():
-                raise OperatorError(f"cannot write {path}: there is no folder {path.absolute().parent}")
+            _check(path)
         return cls(pages=tuple(pages), jsons=tuple(jsons), json_to_stdout=json == "-")
 
     def write(self, result: Result) -> None:
@@ -66,6 +68,17 @@ class Outputs:
             page = bench_page(result)
             for path in self.pages:
                 write_whole(path, page)
+
+
+def _check(path: Path) -> None:
+    """Raise ``OperatorError`` if ``path`` cannot be written, as far as that can be known without trying."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise OperatorError(f"cannot write {path}: there is no folder {folder}")
+    if path.is_dir():
+        raise OperatorError(f"cannot write {path}: it is a folder (--out takes one)")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OperatorError(f"cannot write {path}: the folder {folder} may not be written")
 
 
 def _can_draw() -> bool:

@@ -58,9 +58,10 @@ class Run(EngineState):
     wider (requests of one burst share their fate, so Wilson's alone is too narrow).
     ``tpot_s``: seconds per token after the first, of each answer; ``stall_s``: its longest pause between two tokens
     (two chunks over HTTP). ``itl_s`` is the mean pause, the same as ``tpot_s`` where every chunk is one token.
-    ``throughput...``: tokens and answers that came while requests were sent; ``goodput_per_s``: requests that met the
-    objective, over the same time. ``late_p99_s``: how late requests left (0 in virtual
-    time). Times run from when a request was due.
+    ``throughput...``: tokens and answers that came while requests were sent, over that time; ``goodput_per_s``: those
+    of these answers that met the objective. ``late_p99_s``: how late requests left (0 in virtual time). Times run
+    from when a request was due.
+    ``interrupted``: ended early; requests that were open then do not count, which makes it look better than it is.
     ``idle_before``: the server had no request left when the run began; None if it did not say.
     """
 

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from collector.schema.errors import OperatorError
 from workload.bench.engine_metrics import Reading
 from workload.bench.figures import figures
 from workload.bench.measured import Measured
@@ -17,7 +19,8 @@ from workload.bench.server_run import measured_of
 from workload.bench.verdict import headroom, holds
 from workload.replay.options import ReplayOptions, SessionMode
 from workload.replay.play import replay
-from workload.trace.columns import Trace
+from workload.replay.result import ReplayResult
+from workload.trace.columns import OutcomeCode, Trace
 
 REST_POLL_S = 0.5
 REST_BLIND_S = 5.0  # where the server does not say whether it is idle
@@ -84,7 +87,9 @@ class ServerBench:
         calm = self.plan.source.at(
             1.0, rate_per_s=rate_per_s, duration_s=self.target.warm_up_s, seed=(self.plan.seed, 0)
         )
-        await replay(calm, self._options(), self.stop)
+        result = await replay(calm, self._options(), self.stop)
+        if not self.stop.is_set() and not (result.outcome == OutcomeCode.OK).any():
+            raise OperatorError(_nothing_answered(result, self.target))
 
     async def _point(self, scraper: Scraper, rate_per_s: float, cv: float) -> Run | None:
         measured: list[Measured] = []
@@ -157,3 +162,16 @@ class ServerBench:
             seed=self.plan.seed * 1_000_003 + self.replays,
             api_key=target.api_key,
         )
+
+
+def _nothing_answered(result: ReplayResult, target: Target) -> str:
+    """Say that a whole sweep would only measure a wrong address or name."""
+    seen = Counter(
+        str(reason or "no reason") if status < 0 else f"{reason or 'no reason'}, HTTP {status}"
+        for reason, status in zip(result.reason.values(), result.http_status.tolist(), strict=True)
+    )
+    told = "; ".join(f"{count} {what}" for what, count in seen.most_common(3))
+    return (
+        f"{target.url} answered none of the {seen.total()} warm-up requests ({told}): correct --url (it ends in /v1), "
+        "--served-model or --api-key-env; --warm-up-s 0 measures it nevertheless"
+    )

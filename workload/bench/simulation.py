@@ -14,7 +14,7 @@ from workload.bench.virtual_run import measure_virtually
 from workload.engine.scheduler import Limits, Pace
 
 RATE_FACTOR_MAX = 64.0  # searched up and down from the rate asked for
-KV_FACTOR_MAX = 64.0
+KV_FACTOR_MAX = 64.0  # searched down from what there is; up, as far as it takes
 SERVERS_MAX = 64
 SEARCH_RATIO = 1.05
 _BOUNDLESS_BLOCKS = 10**9
@@ -109,7 +109,9 @@ class Simulation:
         best = self.at(rate_per_s, cv, self._sized(_BOUNDLESS_BLOCKS))
         found = None
         if holds(best, self.plan.slo) or with_part(1.0):
-            found = highest(with_part, 1.0, bounds=(1 / KV_FACTOR_MAX, KV_FACTOR_MAX), ratio=SEARCH_RATIO).low
+            # Down to the boundless cache that holds: "no amount is enough" is never said of what some amount is.
+            bounds = (min(1.0, blocks / _BOUNDLESS_BLOCKS), KV_FACTOR_MAX)
+            found = highest(with_part, 1.0, bounds=bounds, ratio=SEARCH_RATIO).low
         needed = None if found is None else blocks / found
         return KvHeadroom(
             cv=cv,

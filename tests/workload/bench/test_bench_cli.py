@@ -1,6 +1,7 @@
 """`burstwatch workload bench` as a command: text, JSON, pages, mistakes, an early end."""
 
 import json
+import os
 import sys
 
 import pytest
@@ -107,6 +108,8 @@ def test_lengths_come_from_a_trace_or_a_model(capsys, tmp_path):
         (["--simulate", "--model", "a", "--trace", "b"], "give one of them"),
         (["--simulate", "--trace", "/nowhere/trace.csv"], "cannot read the trace"),
         (["--simulate", "--html", "/nowhere/report.html"], "there is no folder"),
+        (["--simulate", "--html", "-"], "only --json takes -"),
+        (["--simulate", "--json", "/"], "it is a folder"),
         (["--url", "localhost:8000"], "must begin with http"),
         (["--url", "http://127.0.0.1:9/v1", "--kv-blocks", "99"], "--kv-blocks: of the simulated engine"),
         (["--url", "http://127.0.0.1:9/v1", "--api-key-env", "BURSTWATCH_NO_SUCH_KEY"], "is not set"),
@@ -120,3 +123,25 @@ def test_mistakes_are_told_in_one_line_before_anything_is_measured(options, said
 def test_a_server_that_is_not_there_is_told_in_one_line():
     with pytest.raises(OperatorError, match=r"127\.0\.0\.1:9"):
         main(["--url", "http://127.0.0.1:9/v1", "--duration-s", "20", "--cv", "1"])
+
+
+def test_a_folder_that_may_not_be_written_is_told_before_anything_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda _, mode: not mode & os.W_OK)
+    with pytest.raises(OperatorError, match="may not be written"):
+        main([*QUICK, "--out", str(tmp_path)])
+
+
+@pytest.mark.parametrize("warm_up_s", ["nan", "-1", "inf"])
+def test_a_warm_up_is_a_time(warm_up_s, capsys):
+    with pytest.raises(SystemExit):
+        main(["--url", "http://127.0.0.1:9/v1", "--warm-up-s", warm_up_s])
+    assert "--warm-up-s: must be zero or more" in capsys.readouterr().err
+
+
+def test_memory_that_would_do_is_never_told_as_not_enough(capsys):
+    """2 blocks refuse nearly all for good; what serves them is more than 64 times as much."""
+    result = bench(capsys, "--cv", "1", "--rate", "1", "--kv-blocks", "2", "--slo-ttft-s", "60")[1]
+    (memory,) = result["verdict"]["kv_headroom"]
+    assert memory["best_ratio"] == 1.0
+    assert memory["factor"] > 64
+    assert not any("no amount of KV memory" in text for text in result["verdict"]["sentences"])

@@ -84,7 +84,8 @@ def test_figures_of_repeats_are_of_all_their_requests():
     assert {"overloaded": 10} == run["failures"]
     assert run["slo_ok_ratio"] == pytest.approx(0.8)
     assert run["failed_ratio"] == pytest.approx(0.2)
-    assert run["goodput_per_s"] == pytest.approx(40 / 12.5)
+    # Of 30 answers, one a quarter second, the last 4 ended after the 7.5 s of sending.
+    assert run["goodput_per_s"] == pytest.approx((26 + 10) / 12.5)
     assert run["rate_per_s"] == pytest.approx(4.0)
     # Repeats this unlike widen the interval beyond Wilson's 0.67 to 0.89.
     assert run["slo_ok_low"] == 0.0
@@ -95,8 +96,27 @@ def test_throughput_is_what_leaves_while_requests_are_sent():
     """Four answers of 11 tokens, one a quarter second, each from 0.1 s to 1.1 s after it was due; sending takes 1 s."""
     run = figures([measured([0.1] * 4)], SLO, cv=1.0, rate_per_s=4.0)
     assert run["throughput_tokens_per_s"] == pytest.approx(11 * (0.9 + 0.65 + 0.4 + 0.15))
-    assert run["throughput_per_s"] == 0.0
-    assert run["goodput_per_s"] == pytest.approx(4.0)
+    assert run["throughput_per_s"] == run["goodput_per_s"] == 0.0
+    assert run["slo_ok_ratio"] == 1.0
+
+
+@given(st.lists(st.floats(0.0, 9.0), min_size=1, max_size=30), st.sampled_from([None, 2.0]))
+def test_goodput_is_a_part_of_throughput_and_is_all_of_it_where_nothing_is_asked(ttft_s, bound):
+    """A server that takes twice what it can serve does not gain by an objective that asks for nothing."""
+    slo = {**SLO, "ttft_s": bound, "tpot_s": None}
+    run = figures([measured(ttft_s)], slo, cv=1.0, rate_per_s=4.0)
+    assert run["goodput_per_s"] <= run["throughput_per_s"] <= run["rate_per_s"]
+    assert bound is not None or run["goodput_per_s"] == run["throughput_per_s"]
+
+
+def test_an_interrupted_run_is_told_by_what_was_due_until_then():
+    """Every 0.25 s for 2 s, then a long silence and more that never left."""
+    due_s = np.concatenate((np.arange(8) / 4.0, 50.0 + np.arange(8)))
+    outcome = np.where(due_s < 2.0, OutcomeCode.OK, OutcomeCode.CANCELLED).astype(np.int8)
+    outcome[7] = OutcomeCode.CANCELLED  # sent, but open at the end
+    cut = measured([0.1] * 16, due_s=due_s, outcome=outcome, took_s=2.0, asked_s=60.0, interrupted=True)
+    run = figures([cut], SLO, cv=1.0, rate_per_s=4.0)
+    assert (run["requests"], run["rate_per_s"], run["cv"]) == (7, pytest.approx(4.0), pytest.approx(0.0))
 
 
 def test_the_engines_state_is_told_only_where_it_was_seen():

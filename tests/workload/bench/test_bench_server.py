@@ -2,12 +2,15 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from collector.schema.errors import OperatorError
 from workload.bench import server_bench
+from workload.bench.assemble import Findings, assemble
 from workload.bench.assumptions import of_server
 from workload.bench.engine_metrics import Reading
 from workload.bench.estimate import estimated_memory
@@ -17,6 +20,7 @@ from workload.bench.server_bench import ServerBench, Target
 from workload.bench.source import builtin_source
 from workload.bench.virtual_run import measure_virtually
 from workload.engine.scheduler import Limits, Pace
+from workload.trace.columns import Labels, OutcomeCode
 
 SLO = {"ttft_s": 2.0, "tpot_s": 0.2, "latency_s": None, "share": 0.99, "failed_ratio_max": 0.01}
 SIZE = {"kv_blocks": 700.0, "block_tokens": 16.0, "kv_tokens": 11_200.0}
@@ -25,7 +29,8 @@ SIZE = {"kv_blocks": 700.0, "block_tokens": 16.0, "kv_tokens": 11_200.0}
 class Server:
     """A server in virtual time: answers like the simulated engine, is busy for ``tail`` looks after each run."""
 
-    def __init__(self, *, tail=2, tells=True, stop_after=None):
+    def __init__(self, *, tail=2, tells=True, stop_after=None, answers=True):
+        self.answers = answers
         self.told, self.tail, self.tells, self.stop_after, self.busy = [], tail, tells, stop_after, 0
         self.seeds = []
 
@@ -37,11 +42,14 @@ class Server:
             stop.set()
         self.busy = self.tail
         n = len(trace)
+        if not self.answers:
+            refused = {"outcome": np.full(n, OutcomeCode.FAILED), "reason": Labels.of(["invalid_request"] * n)}
+            run = replace(run, **refused)
         return SimpleNamespace(
             due_s=run.due_s, sent_s=run.due_s + 0.001, first_token_s=run.due_s + run.ttft_s,
             ended_s=run.due_s + run.latency_s, itl_mean_s=run.itl_s, itl_max_s=run.stall_s,
             response_tokens=np.full(n, -1, np.int32), response_tokens_asked=trace.response_tokens,
-            outcome=run.outcome, reason=run.reason, started_us=0,
+            outcome=run.outcome, reason=run.reason, http_status=np.full(n, 404), started_us=0,
         )  # fmt: skip
 
     async def look(self):
@@ -96,6 +104,16 @@ def test_a_run_begins_when_the_server_was_seen_idle_twice(monkeypatch):
     assert made.runs[0]["throughput_tokens_per_s"] > 0  # a server that counts no tokens is taken at what was asked
 
 
+def test_a_server_that_answers_nothing_in_the_warm_up_is_not_measured_for_minutes(monkeypatch):
+    server = Server(answers=False)
+    with pytest.raises(
+        OperatorError, match=r"none of the 40 warm-up requests \(40 invalid_request, HTTP 404\): correct"
+    ):
+        bench(server, monkeypatch)
+    assert sum(told == ("run", 40) for told in server.told) == 1
+    assert ("run", 120) not in server.told
+
+
 def test_a_server_that_never_rests_is_measured_and_told(monkeypatch):
     made = bench(Server(tail=10**9), monkeypatch, rest_max_s=0.01)
     assert all(run["idle_before"] is False for run in made.runs)
@@ -105,7 +123,9 @@ def test_a_server_that_never_rests_is_measured_and_told(monkeypatch):
 def test_a_server_without_metrics_is_measured_and_what_is_missing_said(monkeypatch):
     made = bench(Server(tells=False), monkeypatch)
     assert {None} == {run[key] for run in made.runs for key in ("idle_before", "kv_usage_peak", "preemptions")}
-    assert any("told nothing" in line for line in of_server(made.runs, told_metrics=False, searched=False))
+    said = of_server(made.runs, told_metrics=False, searched=False)
+    assert any("told nothing" in line for line in said)
+    assert any("infinite-server" in line for line in said)  # it is estimated all the same
     needed = list(estimated_memory(made.plan, made.runs, made.metrics))
     assert {None} == {one["factor"] for one in needed}
     assert needed[1]["tokens"] > needed[0]["tokens"] > 0
@@ -124,6 +144,8 @@ def test_an_early_end_keeps_what_was_measured(monkeypatch):
     made = bench(server, monkeypatch, repeats=2, cvs=(0.5, 2.0, 6.0))
     assert [(0.5, 1)] == [(run["cv_target"], run["repeats"]) for run in made.runs]
     assert made.runs[0]["interrupted"]
+    whole = assemble(made.plan, Findings(runs=made.runs, complete=False), {}, assumptions=[], elapsed_s=1.0)
+    assert "1 of 3 points were measured, the last of them in part" in whole["verdict"]["sentences"][-1]
 
 
 def test_a_search_brackets_the_rate_and_measures_no_point_twice(monkeypatch):
