@@ -24,7 +24,7 @@ def bench(capsys, *options):
 
 
 def test_json_says_everything_the_reports_are_made_of(capsys):
-    code, result = bench(capsys, "--rate", "2,4")
+    code, result = bench(capsys, "--rate", "2,4", "--duration-s", "6")
     assert code == 0
     assert result["complete"]
     points = [(run["rate_target_per_s"], run["cv_target"]) for run in result["runs"]]
@@ -32,7 +32,7 @@ def test_json_says_everything_the_reports_are_made_of(capsys):
     assert all(set(run) >= RUN_KEYS for run in result["runs"])
     series = result["runs"][0]["series"]
     assert len({len(column) for column in series.values()}) == 1
-    assert len(series["t_s"]) >= 20
+    assert len(series["t_s"]) >= 12
     assert {"simulated", "kv_blocks"} <= set(result["server"])
     assert result["server"]["kv_tokens"] == 900 * 16
     assert len(result["verdict"]["rate_headroom"]) == 2
@@ -41,13 +41,13 @@ def test_json_says_everything_the_reports_are_made_of(capsys):
 
 
 def test_the_same_seed_gives_the_same_figures_and_another_one_others(capsys):
-    first, again, other = (bench(capsys, "--cv", "8", "--seed", seed)[1] for seed in ("1", "1", "2"))
+    first, again, other = (bench(capsys, "--cv", "2", "--seed", seed)[1] for seed in ("1", "1", "2"))
     assert (first["runs"], first["verdict"]) == (again["runs"], again["verdict"])
     assert first["runs"] != other["runs"]
 
 
 def test_text_and_files_are_written(capsys, tmp_path):
-    assert main([*QUICK, "--out", str(tmp_path / "made"), "--html", str(tmp_path / "report.html")]) == 0
+    assert main([*QUICK, "--cv", "2", "--out", str(tmp_path / "made"), "--html", str(tmp_path / "report.html")]) == 0
     told = capsys.readouterr().out
     assert "requests/s the objective" in told
     assert "SLO met" in told
@@ -69,7 +69,7 @@ def test_a_simulation_needs_neither_polars_nor_matplotlib(capsys, monkeypatch, t
 
 def test_a_missed_objective_can_fail_a_build(capsys):
     calm = ["--fail-if-missed", "--cv", "0.5"]
-    assert bench(capsys, *calm, "--slo-ttft-s", "0.01")[0] == 1
+    assert bench(capsys, *calm, "--failed-max", "0", "--kv-blocks", "50")[0] == 1
     assert bench(capsys, *calm, "--slo-ttft-s", "none", "--slo-tpot-s", "none")[0] == 0
 
 
