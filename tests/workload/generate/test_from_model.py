@@ -37,7 +37,7 @@ SUMS = (13780617914, 242198, 73708)
 BOTH = model_of(api_class(rate_per_s=6.0), conversation_class(rate_per_s=1.5))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(rate=st.floats(0.5, 40), duration_s=st.floats(20, 400), seed=st.integers(0, 9), share=st.floats(0.05, 0.95))
 def test_the_rate_is_met_exactly_in_order_inside_and_the_mix_to_one_request(rate, duration_s, seed, share):
     mix = {"api": share, "conversation": 1 - share}
@@ -106,12 +106,12 @@ def test_rate_and_shape_follow_the_timeline_window_by_window_and_begin_again():
 def test_start_shifts_the_profile_and_steady_leaves_it_out():
     profile = (0.0,) * 12 + (2.0,) * 12
     model = model_of(api_class(profile=profile))
-    trace = generate(model, rng(), duration_s=86_400.0, start_s=6 * 3600.0)
+    trace = generate(model, rng(), duration_s=86_400.0, rate_per_s=1.0, start_s=6 * 3600.0)
     hours = np.bincount((trace.submitted_us // 3_600_000_000).astype(int), minlength=24)
     assert np.all(hours[6:18] > 0)
     assert not np.any(hours[:6])
     assert not np.any(hours[18:])
-    flat = generate(model, rng(), duration_s=86_400.0, steady=True)
+    flat = generate(model, rng(), duration_s=86_400.0, rate_per_s=1.0, steady=True)
     assert np.bincount((flat.submitted_us // 3_600_000_000).astype(int), minlength=24).min() > 0.8 * len(flat) / 24
     with pytest.raises(OperatorError, match="no request in this stretch"):
         generate(model, rng(), duration_s=3600.0)
@@ -154,14 +154,14 @@ def test_the_gain_of_bursts_of_which_one_ends_another_is_that_of_a_long_draw():
     assert curve.expected == pytest.approx(5.0 * 5e6, rel=0.004)
 
 
-@pytest.mark.parametrize("alpha", [0.2, 1.0])
-def test_no_second_of_a_steady_trace_is_favoured(alpha):
+@pytest.mark.parametrize(("one", "tolerance"), [(conversation_class(), 0.18), (api_class(alpha=0.2), 0.25)])
+def test_no_second_of_a_steady_trace_is_favoured(one, tolerance):
     starts = np.zeros(20)
-    for seed in range(200):
-        trace = generate(model_of(conversation_class()), rng(seed), duration_s=100.0, rate_per_s=2.0)
+    for seed in range(120):
+        trace = generate(model_of(one), rng(seed), duration_s=100.0, rate_per_s=2.0)
         starts += np.histogram(trace.submitted_us / 1e6, bins=20, range=(0, 100))[0]
-    assert starts.sum() == 200 * 200
-    assert np.abs(starts / 2000 - 1).max() < 0.15
+    assert starts.sum() == 120 * 200
+    assert np.abs(starts / 1200 - 1).max() < tolerance
 
 
 def test_lengths_keep_their_quantiles_and_the_responses_dependence():
@@ -193,7 +193,7 @@ def slowly_growing(first, growth, low, high):
     return np.clip(lengths, low, high).tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(5, 900), st.lists(st.integers(-500, 600), min_size=1, max_size=9)), min_size=1, max_size=6

@@ -38,7 +38,9 @@ def files(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("options", BUILT_IN)
+@pytest.mark.parametrize(
+    "options", [pytest.param(one, marks=pytest.mark.slow if "9" in one else ()) for one in BUILT_IN]
+)
 def test_the_built_in_workload_is_the_same_to_the_last_byte(options, tmp_path, capsys):
     out = tmp_path / "t.csv"
     assert generate("--out", out, *options) == 0

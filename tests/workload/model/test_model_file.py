@@ -169,7 +169,7 @@ def models(draw):
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(models())
 def test_what_is_written_is_read_back_to_the_last_bit_as_toml_and_as_json(model):
     text = dump_model(model)

@@ -22,7 +22,7 @@ def traces(draw):
     return trace_of(np.cumsum(gaps) + 17_000_000, names)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(trace=traces(), ratio=st.floats(0.2, 6), seed=st.integers(0, 3))
 def test_whatever_the_trace_the_rate_is_exact_times_are_inside_and_requests_the_sources(trace, ratio, seed):
     rate = ratio * own_rate(trace)
@@ -123,7 +123,7 @@ def test_copies_of_a_session_are_sessions_of_their_own_in_the_order_of_their_tur
     assert made.resolution_us == 1_000_000  # shifts are whole seconds
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(traces())
 def test_units_hold_every_row_once_sessions_together_in_time_order(trace):
     units = units_of(trace)
@@ -139,7 +139,7 @@ def test_units_hold_every_row_once_sessions_together_in_time_order(trace):
     assert len(units) == len({name for name in names if name}) + names.count(None)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(traces(), st.integers(0, 70))
 def test_some_of_a_trace_are_as_many_as_asked_for(trace, n):
     made = some_of(rng(), trace, n)
