@@ -16,6 +16,7 @@ from workload.scale.sweep import CV_MAX, CV_MIN
 
 REPEATS_SIMULATED = 5
 REQUESTS_MIN = 10
+REQUESTS_MAX = 2_000_000  # a search goes to 64 times the rate
 
 
 def main(argv: list[str]) -> int:
@@ -50,6 +51,11 @@ def _plan(args: argparse.Namespace) -> Plan:
         raise OperatorError(
             f"--rate {min(args.rate):g} for --duration-s {args.duration_s:g} are fewer than {REQUESTS_MIN} requests: "
             "too few to have a burstiness"
+        )
+    if (most := max(args.rate) * args.duration_s) > REQUESTS_MAX:
+        raise OperatorError(
+            f"--rate {max(args.rate):g} for --duration-s {args.duration_s:g} are {most:.3g} requests in one run; "
+            f"at most {REQUESTS_MAX:,} are sent"
         )
     source: Source = builtin_source()
     if args.model:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from workload.bench.result import KvHeadroom, Objective, RateHeadroom, RateVerdict, Run, ServerHeadroom, Verdict
 from workload.report.numbers import duration, known, number, percent, span
 
+CV_OFF_MAX = 0.3  # relative: beyond it a run is not what its CV says
+
 
 def sentences(verdict: Verdict, runs: Sequence[Run], slo: Objective) -> list[str]:
     """Return the verdict as sentences, the most important first."""
@@ -12,6 +14,7 @@ def sentences(verdict: Verdict, runs: Sequence[Run], slo: Objective) -> list[str
         return ["Nothing was measured."]
     return [
         *(_breaks(at, runs, slo) for at in verdict["rates"]),
+        *_unlike(runs),
         *_mechanism(runs),
         *_rates(verdict["rate_headroom"]),
         *_servers(verdict["server_headroom"]),
@@ -69,6 +72,19 @@ def _failures(run: Run) -> str:
         return "none failed"
     reasons = ", ".join(f"{number(count)} {reason.replace('_', ' ')}" for reason, count in run["failures"].items())
     return f"{percent(run['failed_ratio'])} failed ({reasons})"
+
+
+def _unlike(runs: Sequence[Run]) -> Iterator[str]:
+    """Say where what was sent is not the burstiness asked for: n gaps have a CV of at most sqrt(n - 1)."""
+    off = [run for run in runs if run["cv"] is None or abs(run["cv"] / run["cv_target"] - 1.0) > CV_OFF_MAX]
+    if off:
+        told = ", ".join(
+            f"{number(run['cv'])} for CV {_cv(run['cv_target'])} at {number(run['rate_target_per_s'])}/s" for run in off
+        )
+        yield (
+            f"NOT THE BURSTINESS ASKED FOR: {told}. So few requests hold no such bursts, and what is said of these CV "
+            "here is of what was sent; a longer --duration-s comes nearer."
+        )
 
 
 def _mechanism(runs: Sequence[Run]) -> Iterator[str]:
@@ -147,7 +163,7 @@ def _memory(found: Sequence[KvHeadroom], runs: Sequence[Run]) -> Iterator[str]:
                 now, best = met.get((rate_per_s, one["cv"])), one["best_ratio"]
                 yield (
                     f"At CV {_cv(one['cv'])} and {number(rate_per_s)}/s no amount of KV memory is enough: boundless, "
-                    f"it lifts the share that meets the objective from {percent(now)} to {percent(best)}; compute, "
+                    f"the share that meets the objective goes from {percent(now)} to {percent(best)}; compute, "
                     "the batch or the queue binds."
                 )
 

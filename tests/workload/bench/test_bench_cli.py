@@ -104,6 +104,7 @@ def test_lengths_come_from_a_trace_or_a_model(capsys, tmp_path):
     ("options", "said"),
     [
         (["--simulate", "--rate", "0.1", "--duration-s", "10"], "too few to have a burstiness"),
+        (["--simulate", "--rate", "1e9"], "1.2e.11 requests in one run"),
         (["--simulate", "--cv", "0.001"], "--cv must be"),
         (["--simulate", "--model", "a", "--trace", "b"], "give one of them"),
         (["--simulate", "--trace", "/nowhere/trace.csv"], "cannot read the trace"),
@@ -145,3 +146,15 @@ def test_memory_that_would_do_is_never_told_as_not_enough(capsys):
     assert memory["best_ratio"] == 1.0
     assert memory["factor"] > 64
     assert not any("no amount of KV memory" in text for text in result["verdict"]["sentences"])
+
+
+def test_a_burstiness_that_so_few_requests_cannot_have_is_said_to_be_another(capsys):
+    """20 requests of CV 100 fall into one instant: the calmest run of all, if nobody said so."""
+    result = bench(capsys, "--cv", "1,100", "--duration-s", "5")[1]
+    calm, wild = result["runs"]
+    assert wild["cv"] < calm["cv"]
+    (told,) = [text for text in result["verdict"]["sentences"] if "NOT THE BURSTINESS" in text]
+    assert "for CV 100 at 4/s" in told
+    assert "for CV 1 " not in told
+    sound = bench(capsys, "--cv", "1,2", "--duration-s", "20")[1]
+    assert not any("NOT THE BURSTINESS" in text for text in sound["verdict"]["sentences"])

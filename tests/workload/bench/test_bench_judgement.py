@@ -46,7 +46,7 @@ def measured(ttft_s, *, failed=0, tokens=11, decode_s=1.0, kv=None, **over):
 
 def point(cv, good, bad=0, *, rate=4.0, failed=0):
     """A run of which ``good`` met the objective, ``bad`` were too slow."""
-    return figures([measured([0.1] * good + [5.0] * bad, failed=failed)], SLO, cv=cv, rate_per_s=rate)
+    return figures([measured([0.1] * good + [5.0] * bad, failed=failed)], SLO, cv=cv, rate_per_s=rate) | {"cv": cv}
 
 
 @given(st.floats(0.02, 50.0), st.floats(0.1, 10.0), st.floats(1.02, 1.5))
