@@ -1,9 +1,9 @@
 """Is everything in the trace? Requests still open, and what was captured over what the engines counted. Pure.
 
 Both come from footers alone. Requests: those that began (arrivals) without those that ended (completions), by stream.
-Engines: how far their own counters of ended requests rose between the first reading and the last, next to the
-completions that the log holds between those two. Positions in the log stand for time there: at both ends as much may be
-counted on one side only as ends between two readings.
+Engines: how far their own counters of served requests rose between the first reading and the last, next to those that
+ended well in the log between the two. Positions in the log stand for time there: at both ends as much may be counted on
+one side only as ends between two readings.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,10 +18,10 @@ _NO_READINGS = "no engine of this service was read; give its agent a `vllm` sour
 _ONE_READING = "its engines were read only once; a rise needs two readings"
 _OLD = "there are segments of an older version, which did not note the engines' counters, among its segments"
 _MEANS = (
-    "ok and failed requests captured between the engines' first reading and their last, over what the engines counted "
-    "meanwhile; at both ends as many may differ as end between two readings. Below 1: requests reached engines past "
-    "the agents, or were lost. Above 1: requests ended before an engine had them (refused, unreachable), or messages "
-    "came twice. Cancelled ones count on neither side."
+    "requests that ended well, captured between the engines' first reading and their last, over those the engines "
+    "counted meanwhile; at both ends as many may differ as end between two readings. Below 1: requests reached engines "
+    "past the agents, or were lost. Above 1: not all engines of the service are read, or messages came twice. Failed "
+    "and cancelled ones count on neither side: an engine never hears of a request that was refused before it."
 )
 
 
@@ -116,20 +116,20 @@ def completeness(listed: Sequence[Listed], only: Only) -> dict[str, Any]:
         for key, seen in footer.services.items():
             if only.wants_key(key):
                 service = services.setdefault(key, _Service())
-                _go_on(service, seen.engines, seen.ended(), (seen.before_readings, seen.after_readings))
+                _go_on(service, seen.engines, seen.served(), (seen.before_readings, seen.after_readings))
     return {key: _verdict(service) for key, service in sorted(services.items())}
 
 
-def _go_on(service: _Service, engines: Sequence[EngineSeen], ended: int, edges: tuple[int, int]) -> None:
+def _go_on(service: _Service, engines: Sequence[EngineSeen], served: int, edges: tuple[int, int]) -> None:
     if not engines:
-        service.after += ended
+        service.after += served
         return
     before, after = edges
     if service.engines:
-        service.captured += service.after + ended - after
+        service.captured += service.after + served - after
         service.unknown = service.unknown or service.unknown_after
     else:
-        service.captured += ended - before - after
+        service.captured += served - before - after
     service.after, service.unknown_after = after, False
     for seen in engines:
         held = service.engines.get((seen.node, seen.engine))
@@ -154,9 +154,9 @@ def _verdict(service: _Service) -> dict[str, Any]:
     ok = sum(engine.rose[0] for engine in service.engines.values())
     failed = sum(engine.rose[1] for engine in service.engines.values())
     return {
-        "ratio": service.captured / (ok + failed) if ok + failed else None,
-        "why_unknown": None if ok + failed else "the engines' counters did not rise",
-        "captured": service.captured,
+        "ratio": service.captured / ok if ok else None,
+        "why_unknown": None if ok else "the engines' counters did not rise",
+        "captured_ok": service.captured,
         "counted_ok": ok,
         "counted_failed": failed,
         "engines": [_engine(place, engine) for place, engine in sorted(service.engines.items())],

@@ -51,8 +51,8 @@ def open_lines(facts: dict[str, Any]) -> list[str]:
 def completeness_lines(facts: dict[str, Any]) -> list[str]:
     """Return captured over counted, one line for each service whose engines were read."""
     return [
-        f"{service}: {found['captured']:,} requests captured over {found['counted_ok'] + found['counted_failed']:,} "
-        f"that its engines counted ({found['ratio']:.2%})"
+        f"{service}: {found['captured_ok']:,} served requests captured, {found['counted_ok']:,} counted by its engines "
+        f"({found['ratio']:.2%})"
         for service, found in facts.items()
         if found["ratio"] is not None
     ]

@@ -64,7 +64,7 @@ class ServiceSeen:
     Attributes:
         newest_us: the furthest event time of its messages; None if none said one.
         outcomes: completions by outcome; ``reasons`` and ``models`` likewise, where they are known.
-        before_readings: ok and failed completions that came before the segment's first reading of an engine of it;
+        before_readings: completions that ended well and came before the segment's first reading of an engine of it;
             ``after_readings`` after its last. All of them in both, where there is none.
         engines: by what was read of them.
     """
@@ -77,9 +77,9 @@ class ServiceSeen:
     after_readings: int
     engines: Sequence[EngineSeen]
 
-    def ended(self) -> int:
-        """Return how many completions were ok or failed: what an engine counts, too."""
-        return self.outcomes.get(Outcome.OK, 0) + self.outcomes.get(Outcome.FAILED, 0)
+    def served(self) -> int:
+        """Return how many completions ended well: what every engine counts, too (a refusal none counts)."""
+        return self.outcomes.get(Outcome.OK, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,10 +208,10 @@ class ServiceTally:
         self.outcomes.update(outcomes)
         self.reasons.update(_counts(batch, "reason"))
         self.models.update(_counts(batch, "model"))
-        ended = outcomes.get(Outcome.OK, 0) + outcomes.get(Outcome.FAILED, 0)
-        self.after_readings += ended
+        served = outcomes.get(Outcome.OK, 0)
+        self.after_readings += served
         if not self.engines:
-            self.before_readings += ended
+            self.before_readings += served
 
     def _add_readings(self, batch: Batch) -> None:
         names = ("at", "node", "engine", "gpu", "requests_ok_total", "requests_failed_total")
