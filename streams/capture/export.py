@@ -93,6 +93,7 @@ class _Trace:
     """One trace in the making: its three files and what their manifest will say."""
 
     def __init__(self, out: Path, wanted: Wanted, origin_us: int, stack: ExitStack) -> None:
+        _check_side_files(out)
         self.wanted = wanted
         self.counts = manifest.RowCounts()
         self.privacy = Privacy(whole_seconds=wanted.whole_seconds)
@@ -121,6 +122,21 @@ class _Trace:
     def publish(self) -> None:
         for file in (self.table, self.sidecar, self.last):
             file.publish()
+
+
+def _check_side_files(out: Path) -> None:
+    """Raise ``OperatorError`` if another table's manifest would be replaced, which then could be verified no more.
+
+    trace.csv and trace.parquet in one folder would share their manifest and sidecar.
+    """
+    path = side_path(out, ".manifest.json")
+    try:
+        name = orjson.loads(path.read_bytes())["files"]["trace"]["name"]
+        other = name != out.name and out.with_name(name).is_file()
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # none there, or none of ours
+    if other:
+        raise OperatorError(f"{path} is the manifest of {name}; give {out.name} another name than {out.stem}")
 
 
 def path_of_service(out: Path, service: str) -> Path:

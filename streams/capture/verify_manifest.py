@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ from streams.capture.publication import Publication
 from streams.capture.rows import Only, Row
 from streams.capture.trace_format import TraceFormat
 
+VERSION = version("burstwatch")  # another one may define these parts otherwise
 _OF_BUILD = {"burstwatch", "schema"}  # who made it, not what is in it
 _GONE_ON = "the counts over the whole capture are not compared"
 
@@ -33,6 +35,11 @@ class Recount:
     def check(self, about: Mapping[str, Any], form: TraceFormat, only: Only, found: Findings) -> None:
         """Tell what the manifest ``about`` says otherwise than the rows; ``form`` has made the table of them."""
         _compare("rows", about["rows"], self.counts.summary(sum(form.left_out.values()), form.left_out), found)
+        if (maker := about.get("burstwatch")) != VERSION:
+            found.note(
+                f"made by version {_short(maker)}, this is {VERSION}: only files, rows and their counts compared"
+            )
+            return
         head = {name: v for name, v in manifest.head(form, self.counts, only).items() if name not in _OF_BUILD}
         _compare("", {name: about.get(name) for name in head}, head, found)
         # Its words may be another version's; its numbers may not.
@@ -46,6 +53,8 @@ def check_source(about: Mapping[str, Any], source: Source, found: Findings) -> N
     ``source`` holds the segments that the trace was made from, or, for a range of time, all of the folder. Where the
     capture or its retention have gone on since, these counts cannot be made again, which is a note.
     """
+    if about.get("burstwatch") != VERSION:
+        return  # told by then
     again, only = _plain(source.facts()), source.only
     if _part(about, "removed_by_retention", "offsets") != again["removed_by_retention"]["offsets"]:
         found.note(f"retention has removed segments since the trace was made: {_GONE_ON}")

@@ -238,6 +238,19 @@ def test_a_completion_that_comes_later_is_at_its_place_in_the_next_export(tmp_pa
     assert [row["id"] for row in after][2:5] == ["chat-0002", "slow", "chat-0003"]
 
 
+def test_a_second_table_of_the_same_name_does_not_take_the_first_ones_manifest(tmp_path: Path, capsys):
+    folder = capture(tmp_path / "in", {0: bodies_of(mixed(9))})
+    command = ["trace", "export", str(folder), "--out"]
+    assert burstwatch([*command, str(tmp_path / "t.csv")]) == 0
+    assert burstwatch([*command, str(tmp_path / "t.tsv")]) == 2
+    assert "t.manifest.json is the manifest of t.csv; give t.tsv another name" in capsys.readouterr().err
+    assert burstwatch(["trace", "verify", str(tmp_path / "t.csv")]) == 0
+    assert sorted(path.name for path in tmp_path.glob("*t.*")) == ["t.csv", "t.manifest.json", "t.sidecar.jsonl"]
+    assert burstwatch([*command, str(tmp_path / "t.csv")]) == 0  # again, of itself
+    (tmp_path / "t.csv").unlink()
+    assert burstwatch([*command, str(tmp_path / "t.tsv")]) == 0
+
+
 def test_segments_that_retention_removes_during_an_export_are_left_out_by_the_next_try(tmp_path: Path, monkeypatch):
     folder = capture(tmp_path / "in", {0: bodies_of(mixed(40))})
     listed = list_segments(folder)

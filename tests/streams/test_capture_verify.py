@@ -257,6 +257,19 @@ def test_every_other_number_of_a_manifest_is_made_again_too(folder: Path, capsys
         assert any(str(step) in text for text in problems for step in (*steps, last)), problems
 
 
+def test_a_manifest_of_another_version_is_compared_as_far_as_both_mean_the_same(folder: Path, capsys):
+    out = written(folder, "csv")
+    manifest = out.with_name("t.manifest.json")
+    about = json.loads(manifest.read_text()) | {"burstwatch": "0.0", "loss": {}, "resolution": "?"}
+    manifest.write_text(json.dumps(about))
+    found = verify(capsys, out, "--segments", folder)
+    assert found["proven"]
+    assert any("made by version 0.0" in note for note in found["notes"])
+    about["rows"]["total"] = 1
+    manifest.write_text(json.dumps(about))
+    assert not verify(capsys, out)["proven"]
+
+
 def test_segments_that_give_another_trace_are_found(folder: Path, tmp_path: Path, capsys):
     out = written(folder, "csv")
     other = capture(tmp_path / "other", {0: bodies_of(mixed(41))})
