@@ -175,8 +175,8 @@ def _goodput(groups: Groups) -> list[Html]:
     plots = [plot for measure in measures for plot in against_cv(groups, measure)]
     return [
         how_to_read(
-            "Goodput counts only requests that met the objective. The rate sent is the same everywhere on a line, so "
-            "whatever is missing was lost to burstiness alone."
+            "Goodput counts only answers that met the objective and came while requests were sent. The rate sent is "
+            "the same everywhere on a line: what a run has less than the calmest one was lost to burstiness alone."
         ),
         published(_PAPER, element("cite", f"{PAPER}, p. 2, as quoted.")),
         side_by_side(*plots, *by_reason(groups)),

@@ -32,8 +32,8 @@ COLUMNS: Sequence[Column] = (
 )
 EXPLAINED = (
     "CV is that of the gaps actually sent. TTFT: time to the first token. TPOT: time per token after the first. "
-    "good/s: requests a second that met the objective. KV full: share of the time with 97 % of the KV cache or more in "
-    "use. Queue: at its longest."
+    "good/s: answers a second that met the objective, while requests were sent. KV full: share of the time "
+    "with 97 % of the KV cache or more in use. Queue: at its longest."
 )
 
 
