@@ -2,6 +2,9 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
+
+from collector.schema.errors import OperatorError
 
 
 def above_zero(text: str) -> float:
@@ -30,3 +33,10 @@ def not_below_zero(text: str) -> float:
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be zero or more, not {text}")
     return value
+
+
+def require_file(path: Path, option: str) -> None:
+    """Raise ``OperatorError`` if what is at ``path`` is no file: putting one in its place would end /dev/null."""
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a device or a pipe"
+        raise OperatorError(f"cannot write {option} {path}: it is {what}, not a file")

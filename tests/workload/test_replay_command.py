@@ -148,13 +148,20 @@ def test_no_hint_where_something_came_of_it(counts):
         (["--url", "http://x/v1", "--api-key-env", "NO_SUCH_KEY"], "variable NO_SUCH_KEY is not set"),
         (["--url", "http://x/v1", "--service", "a b"], "--service must be"),
         (["--url", "http://x/v1", "--prompts", "/nowhere"], "cannot read --prompts"),
-        (["--url", "http://x/v1", "--out", "/nowhere/x.csv"], "cannot write /nowhere/x.csv"),
+        (["--url", "http://x/v1", "--out", "/nowhere/x.csv"], "cannot write --out /nowhere/x.csv: there is no folder"),
+        (["--url", "http://x/v1", "--json", "/nowhere/x.json"], "there is no folder /nowhere"),
+        (["--url", "http://x/v1", "--out", "t.csv"], "--out t.csv would overwrite the trace"),
+        (["--url", "http://x/v1", "--json", "o", "--out", "./o"], "--out ./o would overwrite the file of --json"),
+        (["--url", "http://x/v1", "--out", "o", "--requests", "o"], "--requests o would overwrite the file of --out"),
+        (["--url", "http://x/v1", "--requests", "/dev/null"], "it is a device or a pipe, not a file"),
+        (["--url", "http://"], "is no URL; --url wants"),
         (["--url", "http://x/v1", "--format", "morse"], "known formats"),
         (["--url", "http://x/v1", "--events-kafka", "127.0.0.1:9"], "cannot reach Kafka at --events-kafka 127.0.0.1:9"),
     ],
 )
 def test_what_the_operator_can_mend_is_one_line_and_exit_code_2(argv, said, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("workload.replay.kafka_events.TIMEOUT_MS", 300)
+    monkeypatch.chdir(tmp_path)
     trace = trace_file(tmp_path / "t.csv", rows(3))
     assert main(["replay", trace, "--no-priority", *argv]) == 2
     shown = capsys.readouterr().err

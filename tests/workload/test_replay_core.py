@@ -229,6 +229,20 @@ def test_any_bytes_are_read_without_an_exception(pieces):
     assert reader.count("completion_tokens") is None or isinstance(reader.count("completion_tokens"), int)
 
 
+def test_data_is_found_among_an_events_other_fields():
+    reader = SseReader(keep_text=True)
+    chunk = b'data:{"choices":[{"delta":{"content":"hi"}}]}'
+    reader.feed(b": ping\nevent: chunk\nid: 7\n" + chunk + b"\n\n\n" + chunk + b"\n\nretry: 5\ndata: [DONE]\n\n")
+    assert (["hi", "hi"], True) == (reader.texts, reader.done)
+
+
+@pytest.mark.parametrize("count", [-5, 10**20, 2.5, True, "7"])
+def test_a_usage_that_is_no_count_is_not_known(count):
+    reader = SseReader()
+    reader.feed(b"data: " + json.dumps({"choices": [], "usage": {"prompt_tokens": count}}).encode() + b"\n\n")
+    assert reader.count("prompt_tokens") is None
+
+
 def test_an_endless_event_is_an_error_not_memory():
     reader = SseReader()
     for _ in range(20):

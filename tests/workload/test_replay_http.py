@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
+from collector.schema.errors import OperatorError
 from collector.schema.events import Outcome
 from collector.schema.trace_rows import TraceRow
 from tests.support.engine_server import engine
@@ -293,3 +294,59 @@ def test_the_library_returns_each_request_as_columns_in_the_traces_order():
     assert [3, 0, 3] == measured.response_tokens.tolist()
     assert measured.elapsed_us.tolist() == pytest.approx((found.latency_s * 1e6).tolist(), abs=1)
     assert measured.absolute
+
+
+def test_an_answer_is_whole_at_its_done_though_the_body_never_ends(monkeypatch):
+    monkeypatch.setattr("workload.replay.client.END_S", 0.05)
+
+    async def endless(_, request):
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(answer(20))
+        await asyncio.sleep(60)
+        return response
+
+    async def story():
+        async with odd_server(endless) as server:
+            return await play(server.url, rows(3), timeout_s=5.0, sessions=SessionMode.OPEN)
+
+    tally, _ = asyncio.run(story())
+    assert counts(tally) == (3, 0, 0)
+    assert tally.latency.quantile(1.0) < 5.0, "the end is [DONE], not the timeout"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"choices":[{"message":{"content":"hi"}}]}', "no stream of events: Content-Type text/event-stream"),
+        (event(" w"), "ended without [DONE]"),
+        (b'data: {"error":{"message":"out of  memory","code":500}}\n\n', "out of memory"),
+    ],
+)
+def test_what_is_wrong_with_an_answer_of_status_200_is_told(body, told):
+    async def story():
+        async with odd_server(lambda *_: body) as server:
+            return await play(server.url, rows(1))
+
+    tally, summary = asyncio.run(story())
+    assert counts(tally) == (0, 1, 0)
+    assert told in summary["first_failure"]
+
+
+def test_a_site_that_is_no_api_is_told_so():
+    async def story():
+        async def welcome(_):
+            return web.Response(text="<html>welcome</html>", content_type="text/html")
+
+        app = web.Application()
+        app.router.add_get("/v1/models", welcome)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            await play(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", rows(1))
+        finally:
+            await runner.cleanup()
+
+    with pytest.raises(OperatorError, match="answers, but not with JSON; --url wants"):
+        asyncio.run(story())

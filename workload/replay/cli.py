@@ -17,7 +17,7 @@ from collector.schema.errors import OperatorError
 from workload.lifecycle import quiet_gc, raise_open_files, raise_priority, stop_on_signals
 from workload.replay.options import ReplayOptions
 from workload.replay.output import PaperSheet, RequestsCsv, RequestsJsonl, SheetFile
-from workload.replay.parser import build_parser, options_of
+from workload.replay.parser import build_parser, options_of, require_files_apart
 from workload.replay.play import Player
 from workload.replay.screen import hint, print_summary, show_progress
 from workload.replay.trace_file import Source, open_trace
@@ -33,6 +33,7 @@ def main(argv: list[str]) -> int:
     args = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     options = options_of(args)
+    require_files_apart(args)
     source = open_trace(args.file, args.format)
     raise_open_files()
     priority = "normal" if args.no_priority else raise_priority()

@@ -1,6 +1,7 @@
 """The OpenAI-compatible client of the replay (the only aiohttp client import of this package)."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ CONNECT_TIMEOUT_S = 5.0
 # A connection that was idle this long is not used again: uvicorn (vLLM, SGLang) closes at 5 s, and a request that
 # leaves at that very moment would be lost through no fault of the server's.
 IDLE_S = 4.0
+END_S = 1.0  # an answer is complete at [DONE]; the body should end with it, and so long it may take
 ERROR_BYTES_MAX = 64 * 1024
 WARM_CONNECTIONS = 16
 SAID_MAX = 200
@@ -139,10 +141,16 @@ class Client:
                 async for data in response.content.iter_any():
                     reader.feed(data)
                     answer.on_chunks(reader, time.perf_counter())
+                    if reader.done:
+                        break
             finally:
                 answer.take_counts(reader)
             failure = _failure(reader)
+            if failure is not None:
+                answer.said = _complaint(reader, response.content_type)
             answer.end(time.perf_counter(), Outcome.OK if failure is None else Outcome.FAILED, failure)
+            if reader.done:
+                await _rest(response)
 
     def _choose(self) -> str:
         turn = next(self._turn)
@@ -156,6 +164,9 @@ class Client:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S), self._session.get(f"{url}/models") as response:
                 fields = orjson.loads(await response.read()) if response.status == 200 else {}
+        except (aiohttp.InvalidURL, orjson.JSONDecodeError) as error:
+            said = "is no URL" if isinstance(error, aiohttp.InvalidURL) else "answers, but not with JSON"
+            raise OperatorError(f"{url}/models {said}; --url wants an OpenAI base URL: http://HOST:PORT/v1") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             what = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
             raise OperatorError(f"cannot reach {url}/models: {what}; start the server or correct --url") from None
@@ -189,6 +200,23 @@ async def _refusal(response: aiohttp.ClientResponse, answer: Answer) -> Reason:
     told = error if isinstance(error, dict) else fields if isinstance(fields, dict) else {}
     answer.said = " ".join(str(told.get("message") or told.get("detail") or "").split())
     return reason_of(response.status, error if isinstance(error, dict) else None)
+
+
+async def _rest(response: aiohttp.ClientResponse) -> None:
+    """Read what follows ``[DONE]``, an end as a rule, so that the connection can be used again; not for long."""
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(END_S):
+            while await response.content.readany():
+                pass
+
+
+def _complaint(reader: SseReader, content_type: str) -> str:
+    """Return, for a person, what is wrong with an answer of status 200."""
+    if reader.error is not None:
+        return " ".join(str(reader.error.get("message") or "").split())
+    if not reader.chunks:
+        return f"status 200, but no stream of events: Content-Type {content_type}"
+    return "the stream ended without [DONE]"
 
 
 def _failure(reader: SseReader) -> Reason | None:

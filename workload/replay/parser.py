@@ -2,10 +2,11 @@
 
 import argparse
 import os
+from pathlib import Path
 
 from collector.schema.columns import is_token
 from collector.schema.errors import OperatorError
-from workload.arguments import above_zero, not_below_zero, whole
+from workload.arguments import above_zero, not_below_zero, require_file, whole
 from workload.replay.options import Balance, Endpoint, ReplayOptions, SessionMode
 
 DESCRIPTION = """\
@@ -187,6 +188,24 @@ def options_of(args: argparse.Namespace) -> ReplayOptions:
         slo_ttft_s=args.slo_ttft_s,
         slo_tpot_s=args.slo_tpot_s,
     )
+
+
+def require_files_apart(args: argparse.Namespace) -> None:
+    """Raise ``OperatorError`` where a result would overwrite the trace or another result, or has no folder to be in.
+
+    Found out before an hour of replay, not after it.
+    """
+    taken = {Path(args.file).resolve(): "the trace"}
+    for option, out in (("--json", args.json), ("--out", args.out), ("--requests", args.requests)):
+        if out is None or (option == "--json" and out == "-"):
+            continue
+        path = Path(out).resolve()
+        if path in taken:
+            raise OperatorError(f"{option} {out} would overwrite {taken[path]}: name another file")
+        if not path.parent.is_dir():
+            raise OperatorError(f"cannot write {option} {out}: there is no folder {Path(out).parent}")
+        require_file(Path(out), option)
+        taken[path] = f"the file of {option}"
 
 
 def _api_key(name: str | None) -> str | None:

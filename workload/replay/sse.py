@@ -4,6 +4,8 @@ from typing import Any
 
 import orjson
 
+from collector.schema.columns import COUNT_MAX
+
 EVENT_BYTES_MAX = 1 << 20
 
 
@@ -47,9 +49,9 @@ class SseReader:
         return _whole(details.get("cached_tokens")) if isinstance(details, dict) else None
 
     def _on_event(self, event: bytes) -> None:
-        if not event.startswith(b"data:"):
+        data = _data(event)
+        if data is None:
             return
-        data = event[5:].strip()
         if data == b"[DONE]":
             self.done = True
             return
@@ -70,6 +72,14 @@ class SseReader:
             self.texts += said
 
 
+def _data(event: bytes) -> bytes | None:
+    """Return the event's data, None if it has none: comments and fields such as ``event:`` may stand around it."""
+    if event.startswith(b"data:") and b"\n" not in event:  # nearly all are
+        return event[5:].strip()
+    found = [line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:")]
+    return b"\n".join(found) if found else None
+
+
 def _said(choice: object) -> str:
     """Return what a choice adds, thoughts and tool calls as well as text; empty for a role alone or an end."""
     if not isinstance(choice, dict):
@@ -85,7 +95,8 @@ def _said(choice: object) -> str:
 
 
 def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """Return a count of tokens; None for what cannot be one, so that no trace gets a row nobody can read."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= COUNT_MAX else None
 
 
 def _json(data: bytes) -> dict[str, Any] | None:
