@@ -96,6 +96,8 @@ def main(argv: list[str]) -> int:
         whole_seconds=args.whole_seconds,
         limit=args.limit,
     )
+    if args.out != STDOUT and Path(args.out).resolve() == args.trace.resolve():
+        raise OperatorError(f"--out {args.out} would overwrite the trace: name another file")
     reading, told = Reading(strict=args.strict), Told()
     with _open(args, reading) as (source, records):
         _write(converted(records, source, target, wanted, told), target, args.out, told, reading)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from collector.schema.errors import OperatorError
+from workload.arguments import require_file
 
 STDOUT = "-"
 
@@ -35,6 +36,7 @@ def writing(out: str) -> Iterator[Callable[[bytes], object]]:
 def aside(out: str) -> Iterator[Path]:
     """Give the path of a hidden file beside ``out``, which takes its name at the end."""
     path = Path(out)
+    require_file(path, "--out")
     hidden = path.with_name(f".{path.name}.part-{os.getpid()}")
     try:
         try:

@@ -17,7 +17,7 @@ from collector.schema.errors import OperatorError
 from streams.help_format import DefaultsAndExamples
 from workload.analyse.analysis import Options, analyse
 from workload.analyse.compare import compare
-from workload.arguments import whole
+from workload.arguments import require_file, whole
 from workload.formats.registry import FORMATS, detect
 from workload.report.dating import dated, moment_of, told_origin
 from workload.report.whole_files import write_whole
@@ -181,12 +181,14 @@ def _require_possible(args: argparse.Namespace) -> None:
     """Find out before the work, not after it, what cannot be done."""
     if args.format is not None and args.format not in FORMATS:
         raise OperatorError(f"no format {args.format!r}: --format takes {', '.join(FORMATS)}")
-    inputs = {path.resolve() for path in (args.file, args.compare) if path is not None}
+    taken = {path.resolve(): "the trace" for path in (args.file, args.compare) if path is not None}
     for option, out in (("--json", args.json), ("--html", args.html)):
         if out is None or str(out) == "-":
             continue
-        if Path(out).resolve() in inputs:
-            raise OperatorError(f"{option} {out} would overwrite the trace: name another file")
+        if what := taken.get(Path(out).resolve()):
+            raise OperatorError(f"{option} {out} would overwrite {what}: name another file")
+        taken[Path(out).resolve()] = f"the file of {option}"
+        require_file(Path(out), option)
         if not Path(out).absolute().parent.is_dir():
             raise OperatorError(f"{option} {out}: there is no folder {Path(out).parent}")
     if args.html is not None:

@@ -5,6 +5,7 @@ returns what ``workload.report.svg.for_page`` makes of the drawing: page colours
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC
 from io import StringIO
 from math import ceil
@@ -63,8 +64,8 @@ def draw(plot: Plot) -> str:
                 what, (1, at), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
                 va="center", fontsize=10.5, color=sentinel("muted"), gid=_MARK,
             )  # fmt: skip
-        _set_axis(axes, "x", plot.x)
-        _set_axis(axes, "y", plot.y)
+        _set_axis(axes, "x", _possible(plot.x, plot))
+        _set_axis(axes, "y", _possible(plot.y, plot))
         labels = [series.label for series in plot.series if series.label]
         if len(labels) > 1:
             columns = int(SIZES[plot.size][0] * 0.9 / (max(map(len, labels)) * _LETTER + 40)) or 1
@@ -231,6 +232,19 @@ def _set_axis(axes: Axes, which: Literal["x", "y"], axis: Axis) -> None:
     mine.set_major_locator(_log_ticks(axes, which) if axis.scale == "log" else MaxNLocator(7, steps=(1, 2, 2.5, 5, 10)))
     mine.set_minor_locator(NullLocator())
     mine.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+
+
+def _possible(axis: Axis, plot: Plot) -> Axis:
+    """Return the axis, linear where no point is on a logarithmic one: even gaps have a CV and a dispersion of 0."""
+    if axis.scale != "log" or any(_on_log_axes(series, plot) for series in plot.series):
+        return axis
+    return replace(axis, scale="linear")
+
+
+def _on_log_axes(series: Series, plot: Plot) -> bool:
+    x, y = floats(series.x), floats(series.y if series.upper is None else series.upper)
+    low_x, low_y = (0.0 if axis.scale == "log" else -np.inf for axis in (plot.x, plot.y))
+    return bool(np.any((x > low_x) & (y > low_y)))
 
 
 def _log_ticks(axes: Axes, which: Literal["x", "y"]) -> LogLocator:

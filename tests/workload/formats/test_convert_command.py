@@ -204,6 +204,17 @@ def test_limit_and_parquet_through_and_back(convert, tmp_path):
     assert "".join(GOOD.splitlines(keepends=True)[:3]).encode() == convert(tmp_path / "t.parquet", "--to", "paper-6")[0]
 
 
+@pytest.mark.parametrize(("out", "says"), [("t.csv", "would overwrite the trace"), ("/dev/null", "not a file")])
+def test_neither_the_trace_nor_a_device_is_replaced(out, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trace = tmp_path / "t.csv"
+    trace.write_text("Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,m,1,2,3,API log\n")
+    before = trace.read_bytes()
+    with pytest.raises(OperatorError, match=says):
+        main([str(trace), "--to", "mooncake", "--out", out])
+    assert trace.read_bytes() == before
+
+
 def test_a_pipe_that_closes_early_is_no_error(tmp_path):
     (tmp_path / "f").write_text(HEADER + "5,ChatGPT,472,18,490,Conversation log\n" * 20_000)
     command = [

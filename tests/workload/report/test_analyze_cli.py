@@ -114,6 +114,9 @@ def test_the_trace_itself_is_never_overwritten(csv, option):
         (["nothing.csv"], "nothing.csv"),
         (["t.csv", "--html", "nowhere/page.html"], "no folder nowhere"),
         (["t.csv", "--json", "nowhere/facts.json"], "no folder nowhere"),
+        (["t.csv", "--json", "both", "--html", "both"], "--html both would overwrite the file of --json"),
+        (["t.csv", "--html", "/dev/null"], "a device or a pipe, not a file"),
+        (["t.csv", "--json", "."], "it is a folder, not a file"),
         (["t.csv", "--format", "nonsense"], "no format 'nonsense'"),
     ],
 )

@@ -87,6 +87,13 @@ def test_log_axes_of_less_than_a_decade_have_ticks():
     assert "1.5" in _texts(svg)
 
 
+@pytest.mark.parametrize("y", [[0, 0, 0], [None, None, None], [-1, 0, None]])
+def test_log_axes_without_a_point_on_them_are_drawn(y):
+    plot = Plot(name="p", title="t", description="d", series=[Series(x=[1, 2, 5], y=y)],
+                x=Axis(scale="log"), y=Axis(scale="log"))  # fmt: skip
+    assert _parsed(draw(plot)).tag.endswith("svg")
+
+
 def test_thinning_keeps_peaks_troughs_and_gaps():
     x = np.arange(100_000.0)
     y = np.zeros(100_000)
