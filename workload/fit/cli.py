@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from collector.schema.errors import OperatorError
 from streams.help_format import DefaultsAndExamples
-from workload.arguments import whole
+from workload.arguments import require_file, whole
 from workload.fit.arrivals import AUTO, TIMELINES
 from workload.fit.facts import facts_of
 from workload.fit.fit import BY, Fit, FitOptions, fit
@@ -79,6 +79,7 @@ def main(argv: list[str]) -> int:
         raise OperatorError(f"--window-s must be a multiple of 10, not {args.window_s}")
     if args.out.resolve() == args.file.resolve():
         raise OperatorError(f"--out {args.out} would overwrite the trace: name another file")
+    require_file(args.out, "--out")
     found = _fit(args)
     write_whole(args.out, dump_model(found.model))
     facts = facts_of(found)

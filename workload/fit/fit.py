@@ -113,7 +113,9 @@ def _classes(trace: Trace, by: Sequence[str]) -> tuple[list[tuple[str, Int64s]],
     large = (counts >= CLASS_ROWS_MIN) & (np.bincount(place[usable], minlength=len(counts)) >= ROWS_MIN)
     order = [int(i) for i in np.argsort(-counts, kind="stable") if large[i]]
     small = np.flatnonzero(~large[place])
-    pooled, told = len(counts) - len(order), f"of fewer than {CLASS_ROWS_MIN} requests ({len(small)} requests in all)"
+    pooled = len(counts) - len(order)
+    kinds = "1 kind" if pooled == 1 else f"{pooled} kinds"
+    told = f"of fewer than {CLASS_ROWS_MIN} requests ({len(small)} requests in all)"
     if not order:
         note = [] if pooled < 2 else [f"one class for all: there are {pooled} kinds of request, each {told}"]
         return [(_name(columns, small) if pooled < 2 else OTHER, np.arange(len(trace)))], note
@@ -121,9 +123,11 @@ def _classes(trace: Trace, by: Sequence[str]) -> tuple[list[tuple[str, Int64s]],
     if not pooled:
         return groups, []
     if len(small) >= CLASS_ROWS_MIN and int(usable[small].sum()) >= ROWS_MIN:
-        return [*groups, (OTHER, small)], [f"{pooled} kinds of request {told} are one class, {OTHER!r}"]
+        return [*groups, (OTHER, small)], [
+            f"{kinds} of request {told} {'is' if pooled == 1 else 'are'} one class, {OTHER!r}"
+        ]
     name, rows = groups[0]
-    joined = f"{pooled} kinds of request {told} were counted with {name!r}"
+    joined = f"{kinds} of request {told} {'was' if pooled == 1 else 'were'} counted with {name!r}"
     return [(name, np.sort(np.concatenate([rows, small]))), *groups[1:]], [joined]
 
 

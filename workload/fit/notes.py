@@ -8,17 +8,21 @@ from workload.fit.arrivals import DAY_S, ArrivalsFit, Frame
 from workload.fit.burstiness import MOMENTS, POOLED
 from workload.fit.bursts import EPISODES_MIN
 from workload.fit.sessions import SessionsFit
+from workload.report.numbers import duration
 from workload.trace.columns import Trace
 
 
 def whole_notes(trace: Trace, frame: Frame) -> Iterator[str]:
     """Yield what is not known of the whole trace."""
     if frame.span_s < 2 * DAY_S:
-        yield f"the trace is {frame.span_s / 3600:.3g} h long: the time of day is not known (from 48 h on)"
+        yield f"the trace is {duration(frame.span_s)} long: the time of day is not known (from 48 h on)"
     elif not trace.absolute:
         yield "the trace's times have no date: hours count from its time 0, the day of the week is not known"
     if frame.resolution_us >= 1_000_000:
         yield "stamps are whole seconds: what happens inside one is not known; alpha comes from interval likelihoods"
+    most = np.iinfo(np.int32).max
+    if capped := int(((trace.request_tokens == most) | (trace.response_tokens == most)).sum()):
+        yield f"{capped} requests tell {most:,} tokens or more, which is counted as that"
     unknown = int((trace.request_tokens < 0).sum()), int((trace.response_tokens < 0).sum())
     if any(unknown):
         yield f"{unknown[0]} requests tell no request tokens, {unknown[1]} no response tokens: left out of the lengths"

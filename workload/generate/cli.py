@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO
@@ -13,7 +14,7 @@ import numpy as np
 from collector.schema.errors import OperatorError
 from collector.schema.trace_rows import BURSTGPT_8, format_row
 from workload import builtin
-from workload.arguments import above_zero
+from workload.arguments import above_zero, require_file
 from workload.generate.make import DURATION_S, Asked, from_builtin, from_models, from_trace
 from workload.generate.models import built_in_models, find_model
 from workload.generate.output import STDOUT, busy, files_of, report, tell, write_all, write_json
@@ -54,12 +55,16 @@ The same seed and options give the same file (numpy's PCG64). What was made is t
 """
 
 
+_SHARE_MAX = _DURATION_MAX_S = 1e12  # seconds: microseconds are whole numbers of 64 bits
+_BUILT_IN_MAX = 5_000_000  # rows, which are objects there: a model makes more
+
+
 def _sweep(text: str) -> tuple[float, ...]:
     name, _, values = text.partition("=")
     if name != "cv" or not values:
         raise argparse.ArgumentTypeError(f"must look like cv=0.5,1,2,4,8, not {text!r}")
     cvs = tuple(_cv(value) for value in values.split(","))
-    if len(set(cvs)) < len(cvs):
+    if len({f"{cv:g}" for cv in cvs}) < len(cvs):  # as they stand in the files' names
         raise argparse.ArgumentTypeError(f"names a CV twice: {text!r}")
     return cvs
 
@@ -77,7 +82,7 @@ def _share(text: str) -> tuple[str, float]:
         value = float(share)
     except ValueError:
         value = -1.0
-    if not name or not 0 <= value < float("inf"):
+    if not name or not 0 <= value <= _SHARE_MAX:
         raise argparse.ArgumentTypeError(f"must look like NAME=0.3, not {text!r}")
     return name, value
 
@@ -85,8 +90,11 @@ def _share(text: str) -> tuple[str, float]:
 def _start(text: str) -> float:
     """Return seconds, given as a number or as a time of day such as 9:30."""
     hours, colon, minutes = text.partition(":")
-    value = float(hours) * 3600 + float(minutes) * 60 if colon else float(text)
-    if not 0 <= value < 1e12:
+    try:
+        value = int(hours) * 3600 + float(minutes) * 60 if colon else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e12 or (colon and not 0 <= float(minutes) < 60):
         raise argparse.ArgumentTypeError(f"must be seconds or H:MM, zero or more, not {text}")
     return value
 
@@ -147,6 +155,8 @@ def main(argv: list[str]) -> int:
     args = build_parser().parse_args(argv)
     if args.seed < 0:
         raise OperatorError(f"--seed must be 0 or more, not {args.seed}")
+    if args.duration_s and args.duration_s > _DURATION_MAX_S:
+        raise OperatorError(f"--duration-s must be {_DURATION_MAX_S:g} at most, not {args.duration_s:g}")
     _check_together(args)
     if args.model or args.trace or args.sweep or args.cv:
         return _make(args)
@@ -198,6 +208,7 @@ def _make(args: argparse.Namespace) -> int:
         else:
             made = from_builtin(asked)
     files = files_of(args.out, made)
+    _check_files(args, files)
     with busy("writing it"):
         write_all(made, files)
     tree = report(made, files, args.seed)
@@ -209,6 +220,24 @@ def _make(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_files(args: argparse.Namespace, files: Sequence[Path | None]) -> None:
+    """Refuse to write over what is read, or two things into one file, before anything is written."""
+    read = [(f"--model {name}", Path(name)) for name in args.model or ()]
+    read += [(f"--trace {args.trace}", Path(args.trace))] if args.trace else []
+    outs = [file for file in files if file is not None]
+    for option, file in [("--out", out) for out in outs] + ([("--proof", Path(args.proof))] if args.proof else []):
+        require_file(file, option)
+        for what, source in read:
+            if file.exists() and source.exists() and file.samefile(source):
+                raise OperatorError(f"{option} {file} would overwrite {what}: name another file")
+    if args.proof:
+        proof = Path(args.proof)
+        if proof.resolve() in {out.resolve() for out in outs}:
+            raise OperatorError(f"--proof {proof} would overwrite the trace that is made: name another file")
+        if not proof.parent.is_dir():
+            raise OperatorError(f"cannot write --proof {proof}: there is no folder {proof.parent}")
+
+
 def _mix(pairs: list[tuple[str, float]]) -> dict[str, float]:
     names = [name for name, _ in pairs]
     if twice := [name for name in names if names.count(name) > 1]:
@@ -217,6 +246,12 @@ def _mix(pairs: list[tuple[str, float]]) -> dict[str, float]:
 
 
 def _write_builtin(args: argparse.Namespace) -> int:
+    rows = (args.duration_s or DURATION_S) * (args.rate or builtin.RATE_PER_S)
+    if rows > _BUILT_IN_MAX:
+        raise OperatorError(
+            f"that would be {rows:.3g} requests; at most {_BUILT_IN_MAX:,} of the built-in workload are made, "
+            "more of a model (--model burstgpt-api)"
+        )
     workload = builtin.generate(
         np.random.default_rng(args.seed),
         duration_s=args.duration_s or DURATION_S,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from collector.schema.errors import OperatorError
 from workload.generate.lengths import draw_values
 from workload.model.model import Arrivals, Bursts, ModelClass
 from workload.scale.renewal import RateCurve
@@ -12,6 +13,7 @@ from workload.scale.renewal import RateCurve
 Floats = NDArray[np.float64]
 
 _HOUR_S = 3600.0
+_PIECES_MAX = 10_000_000  # of a timeline or a profile, laid end to end; and of burst episodes
 
 
 def curve_of(
@@ -21,7 +23,8 @@ def curve_of(
 
     A timeline says both; else a profile says the rate; else, or if ``steady``, both are the class's own. Timelines and
     profiles begin again at their end. Bursts are drawn and multiply the rate; what chance makes of them is in the
-    curve, while ``expected_of`` is what the model has on average.
+    curve, while ``expected_of`` is what the model has on average. Raises ``OperatorError`` for a length of more than
+    ``_PIECES_MAX`` windows or bursts.
     """
     curve = _between_bursts(one, duration_s=duration_s, start_s=start_s, steady=steady)
     return _with_bursts(rng, curve, one.bursts) if one.bursts else curve
@@ -57,6 +60,11 @@ def _cut(edges: Floats, rates: Floats, alpha: Floats, *, duration_s: float, star
     period_s = edges[-1]
     start_s %= period_s
     laps = int(np.ceil((start_s + duration_s) / period_s))
+    if laps * len(rates) > _PIECES_MAX:
+        raise OperatorError(
+            f"{duration_s:.3g} s are {laps:.3g} rounds of the model's timeline; "
+            f"it can be drawn {_PIECES_MAX // len(rates):,} times at most (--steady has none)"
+        )
     starts = (edges[:-1] + np.arange(laps)[:, None] * period_s).ravel()
     first = int(np.searchsorted(starts, start_s, side="right")) - 1
     last = int(np.searchsorted(starts, start_s + duration_s))
@@ -70,7 +78,10 @@ def _with_bursts(rng: np.random.Generator, curve: RateCurve, bursts: Bursts) -> 
 
     Given their number that is a Poisson process. One that begins during another ends it.
     """
-    n = int(bursts.per_hour * curve.duration_s / _HOUR_S + rng.random())
+    wanted = bursts.per_hour * curve.duration_s / _HOUR_S
+    if wanted > _PIECES_MAX:
+        raise OperatorError(f"that would be {wanted:.3g} bursts; at most {_PIECES_MAX:,} are drawn")
+    n = int(wanted + rng.random())
     starts = np.sort(rng.uniform(curve.edges_s[0], curve.edges_s[-1], n))
     ends = starts + draw_values(rng, n, bursts.duration_s)
     ends = np.minimum(ends, np.append(starts[1:], curve.edges_s[-1]))

@@ -100,7 +100,9 @@ def from_models(models: Sequence[Model], asked: Asked) -> list[Made]:
     timed = any(one.arrivals.timeline or one.arrivals.profile for one in model.classes)
     shares = mix if mix is not None or (timed and not asked.steady) else {one.name: one.share for one in model.classes}
     drawn = Drawn(duration_s=duration_s, rate_per_s=rate, shares=shares, start_s=asked.start_s, steady=asked.steady)
-    return [Made(trace=trace, proof=prove_model(model, trace, drawn, tolerance=asked.tolerance))]
+    proof = prove_model(model, trace, drawn, tolerance=asked.tolerance)
+    none = () if len(trace) else ("there is no request in it: rate times duration is below one half",)
+    return [Made(trace=trace, proof=proof, warnings=none)]
 
 
 def from_builtin(asked: Asked) -> list[Made]:

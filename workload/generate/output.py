@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from collector.schema.errors import OperatorError
@@ -31,6 +32,8 @@ def files_of(out: str, made: Sequence[Made]) -> list[Path | None]:
     if out == STDOUT:
         return [None for _ in made]
     path = Path(out)
+    if not path.name:
+        raise OperatorError(f"cannot write --out {out}: it is a folder")
     if len(made) == 1:
         return [path]
     return [path.with_name(f"{path.stem}-cv{one.cv:g}{path.suffix}") for one in made]
@@ -100,7 +103,9 @@ def tell(made: Sequence[Made], files: Sequence[Path | None]) -> None:
 
 
 def _proof_table(proof: Proof) -> Table:
-    table = Table(title=f"{proof.what}: {proof.rows:,} requests in {proof.duration_s:g} s", title_justify="left")
+    table = Table(
+        title=f"{escape(proof.what)}: {proof.rows:,} requests in {proof.duration_s:g} s", title_justify="left"
+    )
     table.add_column("what")
     for name in ("asked or source", "made", "95 % interval", "tolerance"):
         table.add_column(name, justify="right")
@@ -111,7 +116,7 @@ def _proof_table(proof: Proof) -> Table:
 
 
 def _cells(check: Check) -> Iterator[str]:
-    yield check.name
+    yield escape(check.name)
     yield _number(check.target)
     yield _number(check.realised)
     known = check.lower is not None and check.upper is not None
@@ -152,6 +157,6 @@ def _sweep_table(made: Sequence[Made], files: Sequence[Path | None]) -> Table:
         checks = {check.name: check for check in one.proof.checks}
         cells = [_number(checks[name].realised) for name in _SWEEP]
         wrong = [check.name for check in one.proof.checks if check.ok is False]
-        verdict = "ok" if not wrong else f"[bold red]{', '.join(wrong)}[/bold red]"
-        table.add_row(f"{one.cv:g}", f"{one.draws}", *cells, verdict, file.name if file else "")
+        verdict = "ok" if not wrong else f"[bold red]{escape(', '.join(wrong))}[/bold red]"
+        table.add_row(f"{one.cv:g}", f"{one.draws}", *cells, verdict, escape(file.name) if file else "")
     return table

@@ -68,7 +68,8 @@ def _class_checks(one: ModelClass, part: Trace, rows: int, drawn: Drawn, toleran
     yield within(f"share of {one.name}", share, len(part) / max(rows, 1), 1.5 / max((share or 1.0) * rows, 1.0))
     if one.failures and not one.failures.by_load and len(part):
         ratio = one.failures.ratio
-        noise = 3 * float(np.sqrt((1 - ratio) / max(ratio * len(part), 1)))
+        failing = ratio * len(part)  # expected; one more is no news where hardly any is
+        noise = (3 * float(np.sqrt(failing * (1 - ratio))) + 1) / failing if failing else 0.0
         yield within(f"failed of {one.name}", ratio, float(np.mean(part.failed)), noise)
     found = measure(part.submitted_us)
     timed = one.arrivals.timeline is not None or bool(one.arrivals.profile)

@@ -20,6 +20,8 @@ from workload.model.model import FAMILIES, Quantiles
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_NOTHING = 1e-280
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateCurve:
@@ -109,9 +111,9 @@ def _fitted(gaps: Floats, sizes: Ints, widths: Floats) -> Floats:
     """Return the gaps of each stretch, scaled to add up to its width."""
     heads = np.cumsum(sizes) - sizes
     sums = np.add.reduceat(gaps, heads)
-    if not np.all(sums > 0):  # shapes near 0 underflow: all gaps of a stretch may be 0
-        gaps = np.where(np.repeat(sums > 0, sizes), gaps, 1.0)
-        sums = np.where(sums > 0, sums, sizes)
+    if not np.all(sums > _NOTHING):  # shapes near 0 underflow: all gaps of a stretch may be 0, or nearly
+        gaps = np.where(np.repeat(sums > _NOTHING, sizes), gaps, 1.0)
+        sums = np.where(sums > _NOTHING, sums, sizes)
     factor = widths / sums
     return gaps * (np.repeat(factor, sizes) if len(sizes) > 1 else factor[0])
 

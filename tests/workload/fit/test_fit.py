@@ -150,6 +150,7 @@ def test_small_kinds_of_request_are_pooled_and_it_is_said():
     alone = fitted(renewal(model=Labels(few, ("large", "rare"))))
     assert [one.rows for one in alone.classes] == [n]
     assert alone.model.classes[0].model == "large"
+    assert "1 kind of request of fewer than 100 requests (60 requests in all) was counted with" in alone.notes[0]
 
 
 def test_classes_are_what_by_says():
@@ -200,6 +201,8 @@ def test_what_cannot_be_known_is_said():
     )
     assert "whole seconds" in " ".join(fitted(whole).notes)
     assert "9 requests tell no request tokens" in " ".join(fitted(whole).notes)
+    most = renewal(request_tokens=np.full(len(renewal()), 2**31 - 1, np.int32))
+    assert f"{len(most)} requests tell 2,147,483,647 tokens or more" in " ".join(fitted(most).notes)
 
 
 ODD_GAPS = {

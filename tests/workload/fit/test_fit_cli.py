@@ -32,6 +32,11 @@ def test_the_model_is_written_and_told_in_words(trace, tmp_path, capsys):
     assert str(tmp_path) not in out.read_text(encoding="utf-8")  # where a file lay is nobody's business
 
 
+def test_a_device_is_not_replaced_by_a_file(trace):
+    with pytest.raises(OperatorError, match="it is a device or a pipe"):
+        main([str(trace), "--out", "/dev/null"])
+
+
 def test_json_is_one_object_and_the_file_is_the_same(trace, tmp_path, capsys):
     plain_out, json_out = tmp_path / "a.toml", tmp_path / "b.toml"
     main([str(trace), "--out", str(plain_out)])

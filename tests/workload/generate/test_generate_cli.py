@@ -194,6 +194,16 @@ REFUSED = {
     "--model m.toml --sweep cv=1 --rate 0.001 --out x": "2 are needed",
     "--cv 2 --seed -1 --out x": "--seed must be 0 or more",
     "--model m.toml --duration-s 9 --out no/dir.csv": "cannot write",
+    "--model m.toml --duration-s 9 --out .": "it is a folder",
+    "--model m.toml --duration-s 9 --out /dev/null": "it is a device or a pipe, not a file",
+    "--model m.toml --duration-s 9 --out m.toml": "--out m.toml would overwrite --model m.toml",
+    "--trace t.csv --by model --rate 3 --out t.csv": "--out t.csv would overwrite --trace t.csv",
+    "--sweep cv=1,2 --duration-s 9 --trace t.csv --out x.csv --proof t.csv": "--proof t.csv would overwrite --trace",
+    "--model m.toml --duration-s 9 --out x --proof x": "--proof x would overwrite the trace that is made",
+    "--model m.toml --duration-s 9 --out x --proof no/p.json": "there is no folder no",
+    "--model burstgpt-api --duration-s 1e12 --rate 1e-9 --out x": "rounds of the model's timeline",
+    "--model burstgpt-api --duration-s 1e300 --out x": "--duration-s must be 1e+12 at most",
+    "--duration-s 1e9 --rate 1e3 --out x": "at most 5,000,000 of the built-in workload are made",
 }
 
 
@@ -213,6 +223,11 @@ def test_what_cannot_be_is_told_in_a_line_and_nothing_is_written(line, files, mo
     [
         ("--sweep=0.5,1", "must look like cv=0.5,1,2,4,8"),
         ("--sweep=cv=1,1", "names a CV twice"),
+        ("--sweep=cv=1,1.0000001", "names a CV twice"),  # both would be x-cv1.csv
+        ("--mix=x=1e308", "must look like NAME=0.3"),  # adding two would be infinite
+        ("--start=abc", "must be seconds or H:MM"),
+        ("--start=1:99", "must be seconds or H:MM"),
+        ("--start=1:2:3", "must be seconds or H:MM"),
         ("--sweep=cv=1,-1", "must be above zero"),
         ("--cv=1000", "a CV must be 0.01 to 100"),
         ("--mix=x", "must look like NAME=0.3"),
@@ -227,6 +242,35 @@ def test_values_that_make_no_sense_are_refused_by_name(option, said, capsys):
         generate(option, "--out", "x")
     assert caught.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(tmp_path, capsys):
+    hostile = model_of(api_class(name="[/red]"), name="[bold]x[/nope]")
+    (tmp_path / "m.toml").write_text(dump_model(hostile))
+    assert generate("--model", tmp_path / "m.toml", "--duration-s", 20, "--out", tmp_path / "t.csv") == 0
+    told = capsys.readouterr().err
+    assert "model [bold]x[/nope]" in told
+    assert "share of [/red]" in told
+
+
+def test_a_trace_without_a_request_warns(files, tmp_path, capsys):
+    options = ("--model", files / "m.toml", "--rate", 1e-9, "--out", tmp_path / "t.csv")
+    assert generate(*options) == 0
+    assert "warning: there is no request in it" in capsys.readouterr().err
+
+
+def test_few_requests_are_not_called_different_for_want_of_a_tail(files, tmp_path, capsys):
+    """With 50 requests most traces have none beyond the 99th percentile, and one failure of 16 is no news."""
+    from workload.model.model import Failures
+
+    rare = model_of(api_class(failures=Failures(ratio=0.008)), name="rare")
+    (tmp_path / "rare.toml").write_text(dump_model(rare))
+    differs = 0
+    for seed in range(20):
+        options = ("--model", tmp_path / "rare.toml", "--rate", 5, "--duration-s", 10, "--seed", seed)
+        assert generate(*options, "--out", tmp_path / "t.csv") == 0
+        differs += "differs" in capsys.readouterr().err
+    assert differs <= 2
 
 
 def test_a_models_every_problem_is_told(files, tmp_path, capsys):

@@ -85,6 +85,13 @@ def test_nothing_to_follow_is_an_error():
 HEAVY = Quantiles(probabilities=(0.0, 0.2, 0.9, 0.999, 1.0), values=(0.0, 0.01, 0.5, 40.0, 400.0))
 
 
+@pytest.mark.filterwarnings("error")
+def test_gaps_that_are_nearly_nothing_are_spread_without_overflow():
+    for seed in range(300):
+        times = arrivals(rng(seed), RateCurve.steady(1.0, 5.0, 1e-4), 5)
+        assert np.all((times >= 0) & (times < 1))
+
+
 def test_moments_of_a_law_of_quantiles_are_those_of_what_is_drawn():
     u = (np.arange(1_000_000) + 0.5) / 1_000_000
     x = np.exp(np.interp(u, HEAVY.probabilities, np.log(np.maximum(HEAVY.values, 1e-9))))
