@@ -46,7 +46,7 @@ class Options:
             times are calendar times. The default is BurstGPT's (2023-11-01, a Wednesday, as its authors' figures
             suggest; the files do not say).
         zone_s: seconds to add to calendar times before days and hours are told (0: UTC).
-        classes_max: classes looked at one by one, the greatest first.
+        classes_max: classes looked at one by one, the greatest first; 0 for none (half of the work, or less).
         bursts: look for bursts, too (else there are none).
         threads: how many parts are worked on at once; the result is the same for any number.
     """

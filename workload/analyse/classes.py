@@ -46,7 +46,10 @@ def leaves(trace: Trace, most: int) -> Leaves:
 
     Those are the log types (where there are several) and the models within them (likewise), the most frequent first, at
     most ``most`` (up to 60). Rows that name neither, or a rarer model, are in a leaf that is no class of its own.
+    With 0 there are no classes, and one leaf.
     """
+    if not most:
+        return Leaves(np.broadcast_to(np.int8(0), len(trace)), (), 1)
     width = len(trace.model.names) + 1
     code = (trace.log_type.codes + 1) * np.int32(width) + (trace.model.codes + 1)
     n = np.bincount(code, minlength=1) if len(trace) else np.ones(1, np.int64)

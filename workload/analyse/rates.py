@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 
 HOUR_S, DAY_S, WEEK_H = 3600, 86_400, 168
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
+_HOUR_SEEN_S = 3240  # nine tenths: a trace of a day lasts from its first request to its last, a little less
 _SERIES_MAX = 2000
 _LAG_MAX_H = 8 * 24
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
@@ -74,7 +75,7 @@ def rates(arrivals: Arrivals, calendar: Calendar) -> RateFacts:
     covered = _covered(arrivals, hour, len(hourly), calendar.shift_s)
     by_hour = _means((hour + np.arange(len(hourly))) % 24, hourly, covered, 24)
     lags, correlations = autocorrelation(hourly[covered >= HOUR_S])
-    known = {h: rate for h, rate in enumerate(by_hour) if rate is not None}
+    known = _whole_day(by_hour, hour, covered)
     peak, trough = (choose(known, key=known.__getitem__, default=None) for choose in (max, min))
     mean = sum(known.values()) / len(known) if known else 0.0
     weekday, week = _week(hour, hourly, covered, calendar)
@@ -97,6 +98,14 @@ def rates(arrivals: Arrivals, calendar: Calendar) -> RateFacts:
         week_autocorrelation=_at(WEEK_H, lags, correlations, int(np.sum(covered >= HOUR_S))),
         autocorrelation={"lag_h": lags, "value": correlations},
     )
+
+
+def _whole_day(by_hour: list[float | None], hour: int, covered: Floats) -> dict[int, float]:
+    """Return the rate by hour of the day; nothing unless each was seen in full: scraps of hours tell of no rhythm."""
+    seen = np.bincount((hour + np.arange(len(covered))) % 24, covered, 24)
+    if (seen < _HOUR_SEEN_S).any():
+        return {}
+    return {h: rate for h, rate in enumerate(by_hour) if rate is not None}
 
 
 def _over(rates_of: dict[int, float], peak: int | None, trough: int | None) -> float | None:

@@ -158,6 +158,15 @@ def test_a_daily_wave_shows_in_the_autocorrelation_and_the_hours():
     assert rate.autocorrelation["value"][lag] < -0.7
 
 
+@pytest.mark.parametrize(("start_s", "span_s", "told"), [(600, 3420, False), (0, 80_000, False), (5000, 86_400, True)])
+def test_the_busiest_hour_of_the_day_needs_a_day(start_s, span_s, told):
+    times = start_s + np.cumsum(np.tile([10, 20, 60], span_s // 90))
+    rate = analyse(Trace.build(times * 1_000_000), Options(bursts=False)).rate
+    facts = (rate.peak_hour, rate.trough_hour, rate.peak_over_trough, rate.peak_over_mean)
+    assert [fact is not None for fact in facts] == [told] * 4
+    assert rate.mean_per_s == pytest.approx(1 / 30, rel=0.1)
+
+
 def test_the_weekday_is_not_told_where_it_is_not_known():
     rows = [(t * HOUR, 1, 1, 0, None, None, None, 1) for t in range(100)]
     found = analyse(trace_of(rows), Options(day_zero_weekday=None, bursts=False))
