@@ -158,14 +158,19 @@ def _stream(stream: tuple[str, str, str], seqs: SeqRanges, dropped: int) -> dict
 
 def offset_holes(listed: Iterable[Listed], removed: Removed) -> list[dict[str, int]]:
     """Return the offsets between the first and the last captured one that neither a segment nor the ledger names."""
+    return [
+        {"partition": partition, "first": low, "last": high}
+        for partition, ranges in sorted(covered_offsets(listed, removed).items())
+        for low, high in ranges.holes()
+    ]
+
+
+def covered_offsets(listed: Iterable[Listed], removed: Removed) -> dict[int, SeqRanges]:
+    """Return, by partition, the offsets that a segment or the ledger names."""
     covered = {partition: SeqRanges(ranges) for partition, ranges in removed.partitions.items()}
     for item in listed:
         covered.setdefault(item.name.partition, SeqRanges()).add_range(item.name.first, item.name.last)
-    return [
-        {"partition": partition, "first": low, "last": high}
-        for partition, ranges in sorted(covered.items())
-        for low, high in ranges.holes()
-    ]
+    return covered
 
 
 def message_counts(listed: Iterable[Listed], duplicates: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from streams.capture.findings import Findings
 from streams.capture.ledger import BadLedger, Removed, ledger_name, load
 from streams.capture.listing import file_names
 from streams.capture.rows import Dedupe, Listed, Only
-from streams.capture.segments import BadSegment, Segment, SegmentName, parse_name, read_segment
+from streams.capture.segments import BadSegment, Segment, SegmentName, parse_name, read_segment, temporary_name
 
 
 def verify_folder(folder: Path, progress: Callable[[int, int], None] = lambda *_: None) -> Findings:
@@ -45,6 +45,7 @@ def verify_folder(folder: Path, progress: Callable[[int, int], None] = lambda *_
     _offsets([item.name for item in listed], removed, listed, found)
     _streams(listed, removed, found)
     _others(texts, found)
+    _set_aside(texts, listed, removed, found)
     if dedupe.duplicates:
         found.note(f"{dedupe.duplicates:,} messages came twice; an export takes each once")
     found.checked = {"segments": len(names), "rows": rows, "removed_segments": removed.segments}
@@ -115,5 +116,19 @@ def _others(texts: list[str], found: Findings) -> None:
     for text in texts:
         if text.endswith(".seg.tmp"):
             found.note(f"{text}: still being written, or left by a killed capture, whose next start removes it")
-        elif text.endswith(".damaged"):
+
+
+def _set_aside(texts: list[str], listed: list[Listed], removed: Removed, found: Findings) -> None:
+    """Tell of damaged files; at either end of a folder they leave no hole, but what they held is missing all the same."""
+    covered = manifest.covered_offsets(listed, removed)
+    for text in (text for text in texts if text.endswith(".damaged")):
+        name = parse_name(text.removesuffix(".damaged"))
+        ranges = covered[name.partition].ranges() if name is not None and name.partition in covered else []
+        if (
+            name is None
+            or temporary_name(name.topic, name.partition, name.first) in texts
+            or any(low <= name.first and name.last <= high for low, high in ranges)
+        ):
             found.note(f"{text}: set aside by a capture, which read its messages again where Kafka had them")
+        else:
+            found.problem(f"{text}: not all of its offsets {name.first} to {name.last} are in another segment")

@@ -229,6 +229,16 @@ def test_a_manifest_that_counts_otherwise_is_found(folder: Path, capsys, place: 
     assert any(f"manifest: rows.{place} is" in text for text in verify(capsys, out)["problems"])
 
 
+@pytest.mark.parametrize("at", [0, -1])
+def test_what_was_set_aside_at_an_end_is_missing_though_it_leaves_no_hole(tmp_path: Path, capsys, at: int):
+    folder = capture(tmp_path / "in", {0: bodies_of(mixed(40))})
+    victim = sorted(folder.glob("*.seg"))[at]
+    victim.rename(f"{victim}.damaged")
+    assert any("not all of its offsets" in text for text in verify(capsys, folder)["problems"])
+    (folder / f"{victim.name.rpartition('-')[0]}.seg.tmp").write_text("being read again")
+    assert verify(capsys, folder)["proven"]
+
+
 @pytest.mark.parametrize("way", ["csv", "range"])
 @pytest.mark.parametrize(
     ("path", "alone"),
