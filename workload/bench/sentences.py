@@ -58,7 +58,8 @@ def _breaks(at: RateVerdict, runs: Sequence[Run], slo: Objective) -> str:
     if at["surely_fails_from_cv"] is None:
         return f"{told} With so few requests this may be chance: a longer run would tell."
     if at["surely_fails_from_cv"] != at["fails_from_cv"]:
-        return f"{told} Beyond chance (95 %) from CV {_cv(at['surely_fails_from_cv'])}."
+        alone = "" if run["repeats"] > 1 else ", were the requests of a burst independent"
+        return f"{told} Beyond chance (95 %{alone}) from CV {_cv(at['surely_fails_from_cv'])}."
     return told
 
 

@@ -152,6 +152,9 @@ def test_the_verdict_names_the_burstiness_that_fails_and_the_one_that_surely_doe
     assert "holds up to CV 1 and fails from CV 2" in first
     assert "98.6 % of 500 requests" in first
     assert "from CV 4" in first
+    assert "Beyond chance (95 %, were the requests of a burst independent)" in first
+    repeated = verdict([run | {"repeats": 5} for run in runs], SLO)["sentences"][0]
+    assert "Beyond chance (95 %) from CV 4" in repeated
     assert "failed 0 % -> 4" in second
 
 
