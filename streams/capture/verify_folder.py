@@ -119,7 +119,7 @@ def _others(texts: list[str], found: Findings) -> None:
 
 
 def _set_aside(texts: list[str], listed: list[Listed], removed: Removed, found: Findings) -> None:
-    """Tell of damaged files; at either end of a folder they leave no hole, but what they held is missing all the same."""
+    """Tell of damaged files: at an end of the folder they leave no hole, yet what they held is missing."""
     covered = manifest.covered_offsets(listed, removed)
     for text in (text for text in texts if text.endswith(".damaged")):
         name = parse_name(text.removesuffix(".damaged"))
