@@ -31,7 +31,7 @@ from workload.analyse.plain import plain
 from workload.analyse.rates import Calendar, rates
 from workload.analyse.sessions import sessions
 from workload.analyse.tallies import Tallies, response_width, tallies, together
-from workload.trace.columns import OutcomeCode, Trace
+from workload.trace.columns import OutcomeCode, Trace, steps_back
 
 Progress = Callable[[int, int], None]
 
@@ -88,10 +88,10 @@ def analyse(trace: Trace, options: Options | None = None, progress: Progress | N
     million rows, and little memory beyond the trace's own.
     """
     options = options or Options()
-    trace = trace.sorted_by_time()
+    back, trace = steps_back(trace.submitted_us), trace.sorted_by_time()
     calendar = Calendar.of(absolute=trace.absolute, day_zero_weekday=options.day_zero_weekday, zone_s=options.zone_s)
     with ThreadPoolExecutor(options.threads) as pool:
-        work = _Work(trace, options, calendar)
+        work = _Work(trace, options, calendar, back)
         parts = work.parts(pool)
         several = [pool.submit(work.class_analysis, one) for one in work.leaves.classes]
         waited = [*parts.values(), *several]
@@ -108,8 +108,8 @@ def analyse(trace: Trace, options: Options | None = None, progress: Progress | N
 class _Work:
     """The parts of an analysis, each of which may run beside the others."""
 
-    def __init__(self, trace: Trace, options: Options, calendar: Calendar) -> None:
-        self._trace, self._options, self._calendar = trace, options, calendar
+    def __init__(self, trace: Trace, options: Options, calendar: Calendar, back: tuple[int, int]) -> None:
+        self._trace, self._options, self._calendar, self._back = trace, options, calendar, back
         self.leaves = leaves(trace, options.classes_max)
         self._arrivals = Arrivals.of(trace.submitted_us, trace.resolution_us)
         self._tallies: list[Future[Tallies]] = []
@@ -127,7 +127,7 @@ class _Work:
         self._tallies = [pool.submit(self._tally, leaf, width) for leaf in range(self.leaves.count)]
         every = tuple(range(self.leaves.count))
         return found | {
-            "file": pool.submit(file_facts, trace, self._calendar.words),
+            "file": pool.submit(file_facts, trace, self._calendar.words, self._back),
             "rate": pool.submit(rates, arrivals, self._calendar),
             "dispersion": pool.submit(_dispersion, arrivals),
             "lengths": pool.submit(lambda: lengths(self._known(every))),

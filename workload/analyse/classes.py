@@ -89,8 +89,8 @@ def counted(labels: Labels) -> dict[str, int]:
     return dict(sorted(((name, k) for name, k in zip(labels.names, n, strict=True) if k), key=lambda pair: -pair[1]))
 
 
-def file_facts(trace: Trace, origin: str) -> FileFacts:
-    """Return the facts of ``facts.FileFacts`` of a trace in order of time."""
+def file_facts(trace: Trace, origin: str, back: tuple[int, int]) -> FileFacts:
+    """Return the facts of ``facts.FileFacts`` of a trace in order of time; ``back`` is its file's ``steps_back``."""
     n, times = len(trace), trace.submitted_us
     outcomes = np.bincount(trace.outcome, minlength=len(OutcomeCode)).tolist()
     return FileFacts(
@@ -100,6 +100,8 @@ def file_facts(trace: Trace, origin: str) -> FileFacts:
         last_s=float(times[-1]) / 1e6 if n else None,
         absolute=trace.absolute,
         whole_seconds=trace.resolution_us >= 1_000_000,
+        steps_back=back[0],
+        step_back_max_s=back[1] / 1e6,
         same_time_ratio=float(np.mean(times[1:] == times[:-1])) if n > 1 else None,
         models=counted(trace.model),
         log_types=counted(trace.log_type),

@@ -17,6 +17,8 @@ class FileFacts:
         rows: requests; ``span_s`` first to last submission; ``first_s``, ``last_s`` since the origin (epoch if
             ``absolute``).
         whole_seconds: all stamps are whole seconds, so gaps below one are lost.
+        steps_back: rows that stood before their time in the file (each earlier than the row above it), by
+            ``step_back_max_s`` seconds at most; the rest of the analysis has them in order of time.
         same_time_ratio: share of requests submitted at the stamp of the one before.
         models, log_types, services, outcomes, reasons: requests by value, most frequent first.
         sessions: distinct sessions; ``known`` the share of rows that tell a column's value, by column.
@@ -29,6 +31,8 @@ class FileFacts:
     last_s: float | None
     absolute: bool
     whole_seconds: bool
+    steps_back: int
+    step_back_max_s: float
     same_time_ratio: float | None
     models: dict[str, int]
     log_types: dict[str, int]
@@ -52,7 +56,8 @@ class RateFacts:
             first 24 hours of local time; ``hour_of_day_median`` the median over days of the hours' rates.
         weekday: 7 rates per second, Monday first; None where the weekday is not known or not covered.
         hour_of_week: 168 of them, Monday 00:00 first.
-        peak_hour, trough_hour: of ``hour_of_day``; ``peak_over_trough``, ``peak_over_mean``: their rates' ratios.
+        peak_hour, trough_hour: of ``hour_of_day``; ``peak_over_trough``, ``peak_over_mean``: their rates' ratios. None
+            unless the trace covers nearly all of each of the day's 24 hours.
         day_autocorrelation, week_autocorrelation: of the hourly counts at lags of 24 and 168 h, None below two such
             periods; ``autocorrelation``: ``lag_h`` and ``value`` up to 8 days (a third of the span at most).
     """

@@ -18,8 +18,8 @@ from workload.formats.info import facts
 from workload.formats.reading import Reading
 from workload.formats.registry import FORMATS, detect, open_records
 from workload.formats.told import iso
-from workload.trace.columns import Trace
-from workload.trace.read import read_trace
+from workload.trace.columns import Trace, steps_back
+from workload.trace.read import read_in_file_order, within_bounds
 
 _DESCRIPTION = """\
 Says what is in a trace file of any known format: how many requests over which time, how they ended, models, sessions,
@@ -57,7 +57,9 @@ def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     name = args.format or detect(args.trace)
     reading = Reading(strict=args.strict)
-    trace = _read(args.trace, name, reading)
+    as_it_stands = _read(args.trace, name, reading)
+    back, most_us = steps_back(as_it_stands.submitted_us)
+    trace = as_it_stands.sorted_by_time()
     about = {
         "file": args.trace.name,
         "bytes": args.trace.stat().st_size,
@@ -65,6 +67,8 @@ def main(argv: list[str]) -> int:
         "bad_rows": reading.bad_rows,
         "named": reading.named,
         "not_requests": reading.not_requests,
+        "steps_back": back,
+        "step_back_max_s": most_us / 1e6,
         **facts(trace),
         "manifest": _manifest(args.trace),
     }
@@ -77,12 +81,12 @@ def main(argv: list[str]) -> int:
 
 
 def _read(path: Path, name: str, reading: Reading) -> Trace:
-    """Return the trace: fast if every row parses, else row by row so that the bad ones are counted and named."""
+    """Return the trace in file order: at once if every row parses, else row by row: the bad ones are then named."""
     try:
-        return read_trace(path, format=name)
+        return read_in_file_order(path, format=name)
     except OperatorError:
         with open_records(path, name, reading) as (form, records, _):
-            return records_to_trace(records, absolute=form.absolute).sorted_by_time()
+            return within_bounds(path, records_to_trace(records, absolute=form.absolute))
 
 
 def _manifest(path: Path) -> dict[str, Any] | None:
@@ -108,6 +112,8 @@ def _rows(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "requests", f"{about['rows']:,}" + _also(about)
     if about["rows"]:
         yield "time", _span(about)
+    if about["steps_back"]:
+        yield "order", _order(about)
     yield "outcomes", ", ".join(f"{n:,} {name}" for name, n in about["outcomes"].items() if n) or "-"
     for name in ("reasons", "models", "log_types", "services"):
         if about[name]:
@@ -130,8 +136,21 @@ def _sessions(found: Mapping[str, Any]) -> str:
 
 
 def _also(about: Mapping[str, Any]) -> str:
-    bad = f"; {about['bad_rows']:,} rows do not parse: {'; '.join(about['named'])}" if about["bad_rows"] else ""
-    return bad + (f"; {about['not_requests']:,} rows of another kind" if about["not_requests"] else "")
+    bad, other = (about[name] for name in ("bad_rows", "not_requests"))
+    told = f"; {_rows_that(bad, 'does not parse', 'do not parse')}: {'; '.join(about['named'])}" if bad else ""
+    return told + (f"; {_rows_that(other, 'is', 'are')} of another kind" if other else "")
+
+
+def _rows_that(n: int, does: str, do: str) -> str:
+    return f"{n:,} row {does}" if n == 1 else f"{n:,} rows {do}"
+
+
+def _order(about: Mapping[str, Any]) -> str:
+    back = _rows_that(about["steps_back"], "goes", "go")
+    return (
+        f"{back} back in time, by {_duration(about['step_back_max_s'])} at most (several traces one after the other?); "
+        "the figures are of the rows in order of time"
+    )
 
 
 def _span(about: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from workload.analyse.compare import compare
 from workload.arguments import require_file, whole
 from workload.formats.registry import FORMATS, detect
 from workload.report.dating import dated, moment_of, told_origin
+from workload.report.findings import back_in_time
 from workload.report.whole_files import write_whole
-from workload.trace.columns import Trace
-from workload.trace.read import read_trace
+from workload.trace.columns import Trace, steps_back
+from workload.trace.read import read_in_file_order
 
 DESCRIPTION = """\
 What is in a trace of LLM requests, as the BurstGPT paper looks at it: rate and its rhythm, burstiness (CV, Gamma α and
@@ -62,7 +63,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--compare", type=Path, metavar="OTHER", help="a second trace: how the two differ, feature by feature")
     add("--format", metavar="NAME", help="format of the trace (default: told from the file)")
     add("--window-s", type=whole(10, 604_800), default=1200, metavar="S", help="window of the burstiness, seconds")
-    add("--by-class", action="store_true", help="log types, and models within them, for themselves, too")
+    add(
+        "--by-class",
+        action="store_true",
+        help="log types, and models within them, for themselves, too; and the windows of each in the JSON",
+    )
     add("--origin", type=_moment, metavar="DATE",
         help="what the trace's second 0 was, ISO 8601, UTC: gives days and dates to traces that have none (default: as "
         "the manifest beside FILE says, if there is one)")  # fmt: skip
@@ -87,7 +92,8 @@ def main(argv: list[str]) -> int:
     with _stages(args.file) as stage:
         found = _found(args, stage)
     if args.json is not None:
-        told = found.facts if found.comparison is None else {**found.facts, "comparison": found.comparison}
+        told = found.facts if args.by_class else _short(found.facts)
+        told = told if found.comparison is None else {**told, "comparison": found.comparison}
         words = orjson.dumps(told).decode() + "\n"
         if args.json == "-":
             sys.stdout.write(words)
@@ -98,6 +104,15 @@ def main(argv: list[str]) -> int:
     if args.json != "-":
         _print(args, found)
     return 0
+
+
+def _short(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts without the windows of each class: of a year's trace they are nine tenths of it all."""
+    classes = [
+        {**of, "burstiness": {name: part for name, part in of["burstiness"].items() if name != "windows"}}
+        for of in facts["classes"]
+    ]
+    return {**facts, "classes": classes}
 
 
 class _Stage:
@@ -129,19 +144,25 @@ def _found(args: argparse.Namespace, stage: _Stage) -> _Found:
     # BurstGPT's clock is thought to begin on a Wednesday; of any other file without dates nothing is known.
     weekday = 2 if (args.format or detect(args.file)).startswith("burstgpt") else None
     options = Options(window_s=args.window_s, zone_s=round(args.zone_h * 3600), day_zero_weekday=weekday)
+    if args.json is None and not args.by_class:
+        options = replace(options, classes_max=0)  # nobody would see them
     stage.now("analysing")
     facts = analyse(trace, options, stage.done).as_dict()
     if args.compare is None:
         return _Found(facts, None)
     other = _trace(args, args.compare, stage)
     stage.now("comparing")
-    return _Found(facts, compare(trace, other, options).as_dict())
+    compared = compare(trace, other, options).as_dict()
+    back, most_us = steps_back(other.submitted_us)
+    of_other = back_in_time({"steps_back": back, "step_back_max_s": most_us / 1e6})
+    compared["notes"] += [f"B: {sentence}" for sentence in of_other]
+    return _Found(facts, compared)
 
 
 def _trace(args: argparse.Namespace, path: Path, stage: _Stage) -> Trace:
     """Read a trace; ``--format`` is of the first alone, ``--origin`` of both."""
     stage.now(f"reading {path.name}")
-    trace = read_trace(path, format=args.format if path == args.file else None, progress=stage.done)
+    trace = read_in_file_order(path, format=args.format if path == args.file else None, progress=stage.done)
     return dated(trace, args.origin or told_origin(path))
 
 

@@ -28,6 +28,17 @@ def _volume(facts: Facts) -> Iterator[str]:
         yield f"{volume}: {number(rate['mean_per_s'])}/s on average{busiest}."
     else:
         yield f"{volume}."
+    yield from back_in_time(told)
+
+
+def back_in_time(told: Facts) -> Iterator[str]:
+    """Return what to know of a file (``facts["file"]``) whose rows are not in order of time, if it is one."""
+    if told["steps_back"]:
+        yield (
+            f"The file goes back in time at {count(told['steps_back'], 'row')}, by {duration(told['step_back_max_s'])} "
+            "at most; here its rows are in order of time. If it is several traces one after the other, analyse them "
+            "one by one."
+        )
 
 
 def _burstiness(facts: Facts) -> Iterator[str]:

@@ -60,11 +60,17 @@ def _hours(facts: Facts) -> list[Html]:
     rate = facts["rate"]
     if sum(map(known, rate["hour_of_day"])) < _HOURS_LEAST:
         return []
-    hours = list(range(24))
+    hours, ratio = list(range(24)), rate["peak_over_trough"]
+    told = f": {number(ratio)} times as many" if known(ratio) else ""
+    busiest = (
+        f"Busiest at {rate['peak_hour']} h, quietest at {rate['trough_hour']} h{told}."
+        if known(rate["peak_hour"])
+        else "Hours that the trace does not cover are empty."
+    )
     plot = Plot(
         name="hours",
         title="Rate by hour of the day",
-        description=f"Busiest at {rate['peak_hour']} h, quietest at {rate['trough_hour']} h.",
+        description=busiest,
         series=[
             Series(x=hours, y=rate["hour_of_day"], style="bars", label="mean"),
             Series(x=hours, y=rate["hour_of_day_median"], style="line+dots", colour="s1", label="median of days"),
@@ -72,14 +78,7 @@ def _hours(facts: Facts) -> list[Html]:
         x=Axis(label="hour of the day", low=-0.7, high=23.7, ticks=[(h, str(h)) for h in range(0, 24, 3)]),
         y=Axis(label="requests/s", low=0),
     )
-    ratio = rate["peak_over_trough"]
-    told = f": {number(ratio)} times as many" if known(ratio) else ""
-    return [
-        figure(
-            draw(plot),
-            f"By hour of the day. Busiest at {rate['peak_hour']} h, quietest at {rate['trough_hour']} h{told}.",
-        )
-    ]
+    return [figure(draw(plot), f"By hour of the day. {busiest}")]
 
 
 def _hours_by_log_type(facts: Facts) -> list[Html]:

@@ -142,6 +142,16 @@ class Trace:
         return self.take(np.argsort(self.submitted_us, kind="stable"))
 
 
+def steps_back(times_us: Int64s) -> tuple[int, int]:
+    """Return how many rows of a file lie before the row above them, and by how many microseconds at most.
+
+    >>> steps_back(np.array([5, 9, 2, 2, 1])), steps_back(np.array([5, 5]))
+    ((2, 7), (0, 0))
+    """
+    back = np.flatnonzero(times_us[1:] < times_us[:-1])
+    return len(back), int((times_us[back] - times_us[back + 1]).max(initial=0))
+
+
 LABELS = ("model", "log_type", "session", "service", "reason")
 
 

@@ -15,32 +15,54 @@ from typing import BinaryIO
 import numpy as np
 
 from collector.schema.errors import BadTrace, OperatorError
-from collector.schema.trace_rows import AZURE, BURSTGPT_6, TraceRow, read_rows
+from collector.schema.trace_rows import AZURE, BURSTGPT_6, TraceRow, format_seconds, read_rows
 from workload.trace.columns import UNKNOWN, Labels, Trace
 
 Progress = Callable[[int, int], None]
+
+YEAR_US = 365 * 86_400_000_000
+SPAN_MAX_US = 5 * YEAR_US
 
 _BATCH = 65_536  # rows of the slow path between two calls of ``progress``
 _CSV_FORMATS = frozenset({"burstgpt-6", "burstgpt-8", "azure"})
 
 
 def read_trace(path: Path, *, format: str | None = None, progress: Progress | None = None) -> Trace:  # noqa: A002
-    """Return the requests of a trace file in order of submission.
+    """Return the requests of a trace file in order of submission; the rest is as ``read_in_file_order`` says."""
+    return read_in_file_order(path, format=format, progress=progress).sorted_by_time()
+
+
+def read_in_file_order(path: Path, *, format: str | None = None, progress: Progress | None = None) -> Trace:  # noqa: A002
+    """Return the requests of a trace file as they stand in it.
 
     ``format`` is a name of ``workload.formats``; None: told from the file. ``progress`` is called with bytes read and
     bytes in all, now and then, while rows are read one by one. Raises ``OperatorError`` for a file that cannot be
-    read, of no known format, or with a bad row (the message names the line).
+    read, of no known format, with a bad row (the message names the line) or with times years apart.
     """
     try:
         if format in _CSV_FORMATS or (format is None and _is_known_csv(path)):
-            return _read_csv(path, progress).sorted_by_time()
+            return within_bounds(path, _read_csv(path, progress))
         read_columns = import_module("workload.formats.columns").read_columns  # not needed for the usual files
         trace: Trace = read_columns(path, format=format, progress=progress)
-        return trace.sorted_by_time()
+        return within_bounds(path, trace)
     except OSError as error:
         raise OperatorError(f"cannot read the trace {path}: {error.strerror or error}") from None
     except BadTrace as error:
         raise OperatorError(f"{path}: {error}") from None
+
+
+def within_bounds(path: Path, trace: Trace) -> Trace:
+    """Return the trace. Raises ``OperatorError`` if it spans more than five years.
+
+    Some figures count seconds one by one: one wrong time (0 among times since 1970) would make billions of them.
+    """
+    times = trace.submitted_us
+    if len(trace) and (span_us := int(times.max()) - int(times.min())) > SPAN_MAX_US:
+        raise OperatorError(
+            f"{path}: from {format_seconds(int(times.min()))} s to {format_seconds(int(times.max()))} s are "
+            f"{span_us / YEAR_US:,.0f} years; {SPAN_MAX_US // YEAR_US} are the most a trace may span: a time is wrong"
+        )
+    return trace
 
 
 def _read_csv(path: Path, progress: Progress | None) -> Trace:

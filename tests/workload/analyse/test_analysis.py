@@ -144,6 +144,18 @@ def test_hours_and_weekdays_are_those_of_the_clock(seconds, absolute):
     assert len(rate.series["per_s"]) <= 2000
 
 
+@given(st.lists(st.integers(0, 50), max_size=30))
+def test_rows_out_of_order_are_counted_and_everything_else_is_of_the_sorted_trace(seconds):
+    trace = trace_of([(t, 1, 1, 0, None, None, None, 1) for t in seconds])
+    found = analyse(trace, Options(threads=1, bursts=False)).as_dict()
+    steps = [above - below for above, below in pairwise(seconds) if below < above]
+    told = found["file"]
+    assert (told.pop("steps_back"), told.pop("step_back_max_s")) == (len(steps), max(steps, default=0))
+    in_order = analyse(trace.sorted_by_time(), Options(threads=1, bursts=False)).as_dict()
+    assert (in_order["file"].pop("steps_back"), in_order["file"].pop("step_back_max_s")) == (0, 0)
+    assert found == in_order
+
+
 def test_a_daily_wave_shows_in_the_autocorrelation_and_the_hours():
     rng = np.random.default_rng(4)
     hours = np.arange(24 * 21)

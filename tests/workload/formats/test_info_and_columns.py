@@ -158,7 +158,7 @@ def test_info_counts_bad_rows_and_strict_stops(tmp_path, capsys):
         "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,a,1,2,3,API log\n9,a,1,2,3,API log\n"
     )
     path.write_text(good + "bad\n")
-    assert "1 rows do not parse: line 4" in " ".join(_info(path, capsys).split())
+    assert "1 row does not parse: line 4" in " ".join(_info(path, capsys).split())
     with pytest.raises(OperatorError, match="line 4"):
         main([str(path), "--strict"])
 
@@ -192,3 +192,21 @@ def test_many_models_are_summed():
     labels = Labels.of([f"m{i}" for i in range(30)] + ["m7"] + [None])
     found = counted(labels)
     assert (21, "m7", 31) == (len(found), next(iter(found)), sum(found.values()))
+
+
+def test_info_tells_of_a_file_that_goes_back_in_time(capsys):
+    path = shared("ragpulse/0_trace.jsonl")
+    told = json.loads(_info(path, capsys, "--json"))
+    times = [int(json.loads(line)["timestamp"]) for line in path.read_text().splitlines() if line.strip()]
+    steps = [one - two for one, two in zip(times, times[1:], strict=False) if two < one]
+    assert (told["steps_back"], told["step_back_max_s"]) == (len(steps), max(steps)) == (1, 604_453)
+    assert "1 row goes back in time, by 7.0 days at most" in " ".join(_info(path, capsys).split())
+
+
+@pytest.mark.parametrize("bad", ["", "x,m,1,2,3,API log\n"])
+def test_times_years_apart_are_an_error_not_memory(bad, tmp_path):
+    path = tmp_path / "t.csv"
+    head = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+    path.write_text(f"{head}0,m,1,2,3,API log\n{bad}1700000000,m,1,2,3,API log\n")
+    with pytest.raises(OperatorError, match="from 0 s to 1700000000 s are 54 years; 5 are the most"):
+        main([str(path)])

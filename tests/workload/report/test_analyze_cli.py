@@ -70,6 +70,35 @@ def test_json_and_page_into_files_and_text_on_the_terminal(capsys, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["facts.json", "page.html", "t.csv"]
 
 
+def test_windows_of_classes_are_in_the_json_where_classes_are_asked_for(csv, capsys):
+    def told(*options):
+        assert main([str(csv), "--window-s", "300", "--json", *options]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    short, full = told(), told("--by-class")
+    assert short["burstiness"] == full["burstiness"]
+    assert len(full["burstiness"]["windows"]["cv"]) > 1
+    assert len(short["classes"]) == len(full["classes"]) > 1
+    for one, other in zip(short["classes"], full["classes"], strict=True):
+        windows = other["burstiness"].pop("windows")
+        assert len(windows["start_s"]) > 1
+        assert one == other
+
+
+def test_a_file_that_goes_back_in_time_is_told_wherever_it_is_read(csv, capsys, tmp_path):
+    twice = tmp_path / "twice.csv"
+    lines = csv.read_text().splitlines(keepends=True)
+    twice.write_text("".join([*lines, lines[1]]))
+    span_s = float(lines[-1].split(",")[0]) - float(lines[1].split(",")[0])
+    words = f"goes back in time at 1 row, by {duration(span_s)} at most"
+    for argv in ([str(twice)], [str(csv), "--compare", str(twice)]):
+        assert main([*argv, "--html", str(tmp_path / "page.html")]) == 0
+        assert words in " ".join(capsys.readouterr().out.split())
+        assert words in " ".join(Page((tmp_path / "page.html").read_text()).words.split())
+    assert main([str(csv)]) == 0
+    assert "back in time" not in capsys.readouterr().out
+
+
 def test_an_origin_gives_dates_and_a_manifest_beside_does_so_too(csv, capsys):
     def first_s(*options):
         assert main([str(csv), "--json", *options]) == 0

@@ -117,11 +117,17 @@ def test_a_bad_row_is_named_by_its_line(tmp_path, cells, why):
         read_trace(path)
 
 
-def test_digits_past_the_sixth_are_cut_and_late_times_stay_exact(tmp_path):
+@pytest.mark.parametrize(
+    ("rows", "times"),
+    [
+        (["0.1234569", "5.0"], [123_456, 5_000_000]),
+        (["1700000000.123456", "1600000005.0"], [1_600_000_005_000_000, 1_700_000_000_123_456]),
+    ],
+)
+def test_digits_past_the_sixth_are_cut_and_late_times_stay_exact(rows, times, tmp_path):
     path = tmp_path / "odd.csv"
-    rows = ["0.1234569", "1700000000.123456", "5.0"]
     path.write_text(",".join(BURSTGPT_6) + "\n" + "".join(f"{t},ChatGPT,1,1,2,API log\n" for t in rows))
-    assert read_trace(path).submitted_us.tolist() == [123456, 5_000_000, 1_700_000_000_123_456]
+    assert read_trace(path).submitted_us.tolist() == times
 
 
 def test_columns_are_found_by_name_and_rows_come_in_order_of_time(tmp_path):
