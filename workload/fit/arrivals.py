@@ -84,7 +84,7 @@ def fit_arrivals(times_us: Int64s, frame: Frame, starts_us: Int64s | None = None
         profile=profile(times_us, frame),
         timeline=timeline,
         gaps=burstiness.law if burstiness else None,
-        candidates=tried("gaps", burstiness.candidates) if burstiness else (),
+        candidates=tried(_of(frame), burstiness.candidates) if burstiness else (),
         source=f"{_told(burstiness, starts_us is not None, bursts is not None)}; {told}",
     )
     return ArrivalsFit(arrivals=arrivals, bursts=bursts, burstiness=burstiness, episodes=episodes, windows=windows)
@@ -184,6 +184,11 @@ def profile(times_us: Int64s, frame: Frame) -> tuple[float, ...]:
 def _whole_hours(begin_s: float, span_s: float) -> Floats:
     first = np.ceil(begin_s / 3600)
     return np.arange(first, np.floor((begin_s + span_s) / 3600) + 1, dtype=np.float64) * 3600
+
+
+def _of(frame: Frame) -> str:
+    """Return what families were fitted to: fine gaps are measured in expected requests, whole seconds in seconds."""
+    return "gaps" if frame.resolution_us >= 1_000_000 else "gaps over their expected length"
 
 
 def _short(value: float, digits: int) -> float:

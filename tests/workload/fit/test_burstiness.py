@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tests.support.known_workload import renewal_us
 from workload.fit.arrivals import ArrivalsFit, Frame, fit_arrivals, profile
@@ -78,6 +79,20 @@ def test_alpha_of_t_and_rate_of_t_come_back_window_by_window():
     assert found.arrivals.timeline.rate_per_s == pytest.approx(rates, rel=0.12)
     assert found.arrivals.timeline.beta == pytest.approx(np.multiply(alphas, rates), rel=0.2)
     assert found.bursts is None
+
+
+def test_what_families_were_fitted_to_is_said_and_its_numbers_are_scipys():
+    times = renewal_us(np.random.default_rng(8), 2.0, 4.0, span_s=1000)
+    gaps = np.diff(times) / 1e6
+    gaps /= gaps.mean()
+    alpha, _, scale = stats.gamma.fit(gaps, floc=0)
+    told = {one.family: one for one in fitted(times).arrivals.candidates}["gamma"]
+    assert told.of == "gaps over their expected length"  # beta is about alpha, not per second
+    assert (told.parameters["alpha"], told.parameters["beta"]) == pytest.approx((alpha, 1 / scale), rel=2e-3)
+    # The windows' mean is that of the whole span, which one gap in thousands more changes a little.
+    assert told.log_likelihood == pytest.approx(stats.gamma(alpha, scale=scale).logpdf(gaps).sum(), abs=2.5)
+    slow = renewal_us(np.random.default_rng(8), 0.5, 1.0, span_s=1000)
+    assert {one.of for one in fitted(slow, whole=True).arrivals.candidates} == {"gaps"}
 
 
 def test_bursts_are_told_apart_and_the_gaps_between_are_those_of_poisson():
