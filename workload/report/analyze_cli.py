@@ -144,7 +144,7 @@ def _found(args: argparse.Namespace, stage: _Stage) -> _Found:
     # BurstGPT's clock is thought to begin on a Wednesday; of any other file without dates nothing is known.
     weekday = 2 if (args.format or detect(args.file)).startswith("burstgpt") else None
     options = Options(window_s=args.window_s, zone_s=round(args.zone_h * 3600), day_zero_weekday=weekday)
-    if args.json is None and not args.by_class:
+    if args.json is None and args.html is None and not args.by_class:
         options = replace(options, classes_max=0)  # nobody would see them
     stage.now("analysing")
     facts = analyse(trace, options, stage.done).as_dict()

@@ -85,6 +85,12 @@ def test_windows_of_classes_are_in_the_json_where_classes_are_asked_for(csv, cap
         assert one == other
 
 
+def test_the_page_has_its_tables_of_classes_whatever_else_is_asked(csv, tmp_path):
+    for options in ([], ["--json", str(tmp_path / "facts.json")]):
+        assert main([str(csv), "--html", str(tmp_path / "page.html"), *options]) == 0
+        assert "By class of requests" in Page((tmp_path / "page.html").read_text()).words
+
+
 def test_a_file_that_goes_back_in_time_is_told_wherever_it_is_read(csv, capsys, tmp_path):
     twice = tmp_path / "twice.csv"
     lines = csv.read_text().splitlines(keepends=True)
