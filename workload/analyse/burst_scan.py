@@ -5,22 +5,25 @@ expectations are worked out first (quiet_rate.py) and all of its windows are com
 takes over where something would sound, until that burst is over, and wherever it warms up.
 """
 
+from functools import partial
+from operator import ge
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.processors.bursts import SILENCE_S
+from streams.processors.bursts import SECOND_US, SILENCE_S
 from streams.processors.outputs import Episode
 from streams.processors.scan_windows import LONGEST_S, SPANS_S
 from streams.processors.scanz import ScanZ
 from streams.processors.settings import AnalysisSettings
+from streams.stats.anscombe import burst_count
 from workload.analyse.arrivals import Arrivals
 from workload.analyse.quiet_rate import BIN_S, BLOCK_S, BLOCKS, LEAD_S, QuietRate
 
-Ints = NDArray[np.int64]
-
-_BLOCKS_MAX = 24 * BLOCKS  # followed at once; fewer soon after a burst, since what follows the next is done again
+_CHUNK = 1 << 12
+_SHARES = np.array(SPANS_S)[:, None] / BLOCK_S
+_OFF = 1e-9  # near the threshold the detector itself decides
 _EXPECTED_MIN = 1e-3  # as ``streams.processors.scan_windows``
 _RECENT_S = 63
 
@@ -36,7 +39,7 @@ def episodes(arrivals: Arrivals, settings: AnalysisSettings) -> list[Episode]:
 
 class _Scan:
     def __init__(self, arrivals: Arrivals, settings: AnalysisSettings) -> None:
-        first = int(arrivals.first_s) // BLOCK_S * BLOCK_S
+        self._first = first = int(arrivals.first_s) // BLOCK_S * BLOCK_S
         self._base = first - LONGEST_S - BLOCK_S  # windows may look back before the first request
         self._until = int(arrivals.last_s) + 1
         self._counts = counts = arrivals.per_second(self._base, self._until + BLOCK_S)
@@ -47,12 +50,40 @@ class _Scan:
         self._detector = ScanZ("", settings)
         self._found: list[Episode] = []
         self._next = first
+        self._alike_until = first  # so long after a burst windows are short, and only the detector knows how
+        self._blocks = (self._until - first) // BLOCK_S
+        low = LONGEST_S + BLOCK_S
+        self._arrivals: list[int] = np.diff(self._upto[low : low + self._blocks * BLOCK_S + 1 : BLOCK_S]).tolist()
+        self._silent = self._silences()
+        self._most = self._greatest()
+
+    def _silences(self) -> NDArray[np.bool_]:
+        """Return the blocks at whose end nothing has come for so long that the level is not known any more."""
+        ends = self._first + np.arange(1, self._blocks + 1) * BLOCK_S
+        newest = self._busy[np.searchsorted(self._busy, ends) - 1]
+        silent: NDArray[np.bool_] = ends - 1 - newest >= SILENCE_S
+        return silent
+
+    def _greatest(self) -> NDArray[Any]:
+        """Return the most requests in the windows that end in a block: (spans, blocks)."""
+        most = np.zeros((len(SPANS_S), self._blocks), self._upto.dtype)
+        for start in range(0, self._blocks, _CHUNK):  # what is worked with stays in the processor's cache
+            blocks = min(_CHUNK, self._blocks - start)
+            low = LONGEST_S + (start + 1) * BLOCK_S + 1
+            upto = self._upto[low - LONGEST_S : low + blocks * BLOCK_S]
+            for span, row in zip(SPANS_S, most[:, start : start + blocks], strict=True):
+                inside = upto[LONGEST_S:] - upto[LONGEST_S - span : -span]
+                for second in range(BLOCK_S):
+                    np.maximum(row, inside[second::BLOCK_S], out=row)
+        return most
 
     def run(self) -> list[Episode]:
         """Return all that the detector told."""
         while self._next < self._until:
             facts = self._ready()
-            if facts is None or not self._quiet(facts):
+            if facts is not None:
+                self._quiet(facts)
+            if self._next < self._until:
                 self._live()
         return self._found
 
@@ -68,6 +99,8 @@ class _Scan:
         end = min(at + BLOCK_S, self._until)
         self._found += self._detector.feed(at, self._counts[at - self._base : end - self._base].tolist())
         self._next = at + BLOCK_S
+        if self._found and self._found[-1].end is not None:
+            self._alike_until = self._found[-1].end // SECOND_US + LONGEST_S
 
     def _between(self, start: int, end: int) -> int:
         low, high = (min(max(s - self._base, 0), len(self._upto) - 1) for s in (start, end))
@@ -76,7 +109,7 @@ class _Scan:
     def _ready(self) -> dict[str, Any] | None:
         """Return the detector's state if nothing but the expectation matters now; else None."""
         at = self._next
-        if self._detector.active or at + BLOCK_S > self._until:
+        if self._detector.active or at < self._alike_until or at + BLOCK_S > self._until:
             return None
         facts = self._detector.dump()
         first, rate = facts["first"], facts["rate"]
@@ -86,64 +119,39 @@ class _Scan:
         long_ago = at - first >= self._settings.burst_warmup_s and at - facts["windows"]["start"] >= LONGEST_S
         return facts if long_ago else None
 
-    def _quiet(self, facts: dict[str, Any]) -> int:
-        """Follow quiet blocks from now; hand over to the detector after them. Returns how many there were."""
-        passed = 0
+    def _quiet(self, facts: dict[str, Any]) -> None:
+        """Follow quiet blocks from now; hand over to the detector where something sounds or falls silent."""
         rate = QuietRate(facts["rate"], self._settings.burst_profile_days)
-        while True:
-            blocks = min(passed // 2 + BLOCKS, _BLOCKS_MAX, (self._until - self._next) // BLOCK_S)
-            quiet, rate = self._follow(rate, blocks)
-            self._next += quiet * BLOCK_S
-            passed += quiet
-            if quiet < blocks or not blocks:
+        block = begun = (self._next - self._first) // BLOCK_S
+        while block < self._blocks and not self._sounds(block, rate.expected, rate.dispersion):
+            start = self._first + block * BLOCK_S
+            end = min(block + BLOCKS - (start - LEAD_S) % BIN_S // BLOCK_S, self._blocks)
+            taken = len(rate.learn(start, self._arrivals[block:end], partial(self._passing, block))[0])
+            block += taken
+            if block < end:
                 break
-        if passed:
+        if block > begun:
+            self._next = self._first + block * BLOCK_S
             self._detector.load(self._facts_now(facts | {"rate": rate.dump()}))
-        return passed
 
-    def _follow(self, rate: QuietRate, blocks: int) -> tuple[int, QuietRate]:
-        """Let ``rate`` learn; return how many blocks pass before something would sound or fall silent, and it then."""
-        low = self._next - self._base
-        arrivals = np.diff(self._upto[low : low + blocks * BLOCK_S + 1 : BLOCK_S]).tolist()
-        means, spreads, done = [rate.expected], [rate.dispersion], 0
-        before: list[tuple[int, dict[str, Any]]] = []  # the state ahead of each group
-        while done < blocks:
-            start = self._next + done * BLOCK_S
-            end = min(done + BLOCKS - (start - LEAD_S) % BIN_S // BLOCK_S, blocks)
-            before.append((done, rate.dump()))
-            found = rate.learn(start, arrivals[done:end])
-            means += found[0]
-            spreads += found[1]
-            done = end
-        sounds = self._sounds(np.maximum(means[:-1], _EXPECTED_MIN), np.array(spreads[:-1]))
-        if not sounds.any():
-            return blocks, rate
-        first = int(np.argmax(sounds))
-        start, facts = next(state for state in reversed(before) if state[0] <= first)
-        rate = QuietRate(facts, self._settings.burst_profile_days)
-        if start < first:
-            rate.learn(self._next + start * BLOCK_S, arrivals[start:first])
-        return first, rate
+    def _sounds(self, block: int, expected: float, dispersion: float) -> bool:
+        """True if a window reaches the threshold in a block, or all is forgotten after it."""
+        return not self._passing(block, [expected], [dispersion])
 
-    def _sounds(self, expected: NDArray[np.float64], dispersion: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return the blocks from now on in which a window reaches the threshold, or after which all is forgotten."""
-        low, seconds = self._next - self._base, len(expected) * BLOCK_S
-        sounds = self._silent(len(expected))
-        for span in SPANS_S:
-            upto: Ints = self._upto[low + 1 - span : low + seconds + 1]
-            most = (upto[span:] - upto[:-span]).reshape(-1, BLOCK_S).max(axis=1)
-            m = expected * (span / BLOCK_S)
-            wide = np.sqrt(dispersion + self._settings.burst_tolerance**2 * m)
-            root = np.sqrt(m + 0.375) + self._settings.burst_threshold / 2 * wide
-            sounds |= most >= root * root - 0.375 - 1e-9
-        return sounds
-
-    def _silent(self, blocks: int) -> NDArray[np.bool_]:
-        """Return the blocks at whose end nothing has come for so long that the level is not known any more."""
-        ends = self._next + np.arange(1, blocks + 1) * BLOCK_S
-        newest = self._busy[np.searchsorted(self._busy, ends) - 1]
-        silent: NDArray[np.bool_] = ends - 1 - newest >= SILENCE_S
-        return silent
+    def _passing(self, block: int, expected: list[float], dispersion: list[float]) -> int:
+        """Return how many blocks pass from ``block`` on before one sounds."""
+        n = len(expected)
+        threshold, tolerance = self._settings.burst_threshold, self._settings.burst_tolerance
+        least, calm = max(min(expected), _EXPECTED_MIN), min(dispersion)
+        most, silent = self._most[:, block : block + n], self._silent[block : block + n]
+        limits = [burst_count(threshold, least * span / BLOCK_S, calm, tolerance) - _OFF for span in SPANS_S]
+        greatest = (most.max(axis=1) if n > 1 else most[:, 0]).tolist()
+        if not any(map(ge, greatest, limits)) and not silent.any():
+            return n
+        m = np.maximum(expected, _EXPECTED_MIN) * _SHARES
+        root = np.sqrt(m + 0.375) + threshold / 2 * np.sqrt(dispersion + tolerance**2 * m)
+        sounds = (most >= root * root - 0.375 - _OFF).any(axis=0) | silent
+        return int(np.argmax(sounds)) if sounds.any() else n
 
     def _facts_now(self, facts: dict[str, Any]) -> dict[str, Any]:
         at, rate = self._next, facts["rate"]

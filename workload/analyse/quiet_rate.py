@@ -7,6 +7,7 @@ the day stays as it is.
 """
 
 # ruff: noqa: FURB136 - min and max cost more than all the rest of the loop
+from collections.abc import Callable
 from math import exp, sqrt
 from typing import Any
 
@@ -14,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Rates = tuple[list[float], list[float]]  # expectation and dispersion, by block
+Passing = Callable[[list[float], list[float]], int]
 
 BLOCK_S, BIN_S = 10, 300
 BLOCKS = BIN_S // BLOCK_S
@@ -82,28 +85,44 @@ class QuietRate:
             },
         }
 
-    def learn(self, second: int, arrivals: list[int]) -> tuple[list[float], list[float]]:
-        """Take blocks from ``second`` on, all of one group; return expectation and dispersion after each."""
+    def learn(self, second: int, arrivals: list[int], passing: Passing | None = None) -> Rates:
+        """Take blocks from ``second`` on, all of one group; return expectation and dispersion after each.
+
+        ``passing`` is given what was expected of each block and the dispersion then, and says how many of the blocks
+        to take, one at least; None: all.
+        """
         place = (second - LEAD_S) % BIN_S // BLOCK_S  # in the group
         number = (second - place * BLOCK_S) // BIN_S + 1
         if not place:
             self._add(number - 1, arrivals[0], 1)
             self._close((second + BLOCK_S - _OPEN_S) // BIN_S)
+        usual, high = self._around(number, slice(place, place + len(arrivals)))
+        before = self._mean, self.dispersion, self.expected, self._usual, self._blocks, self._levels
+        found = self._follow(arrivals, usual, high, bin_ends=not place)
+        if passing is not None:
+            kept = passing([before[2], *found[0][:-1]], [before[1], *found[1][:-1]])
+            if kept < len(arrivals):
+                self._mean, self.dispersion, self.expected, self._usual, self._blocks, self._levels = before
+                arrivals = arrivals[:kept]
+                found = self._follow(arrivals, usual[:kept], high[:kept], bin_ends=not place)
         later = arrivals if place else arrivals[1:]
         if later:
             self._add(number, sum(later), len(later))
         self._end = second + len(arrivals) * BLOCK_S
-        if self._days_min > 0 and self._learned >= self._days_min * _DAY_BINS:
-            rows = slice(place, place + len(arrivals))
-            values = np.array([self._bin(number + away) for away in range(-_REACH, _REACH + 1)])
-            usual, before, after = (_ALL @ values).reshape(3, BLOCKS)
-            high = np.maximum(np.maximum(before, after), (_CENTRES * values).max(axis=1))
-            return self._follow(arrivals, usual[rows].tolist(), high[rows].tolist(), bin_ends=not place)
-        return self._follow(arrivals, [None] * len(arrivals), [0.0] * len(arrivals), bin_ends=not place)
+        return found
+
+    def _around(self, number: int, rows: slice) -> tuple[list[float] | list[None], list[float]]:
+        """Return what is usual after each of these blocks of a group, and the highest around them."""
+        if self._days_min <= 0 or self._learned < self._days_min * _DAY_BINS:
+            return [None] * (rows.stop - rows.start), [0.0] * (rows.stop - rows.start)
+        values = np.array([self._bin(number + away) for away in range(-_REACH, _REACH + 1)])
+        usual, before, after = (_ALL @ values).reshape(3, BLOCKS)
+        high = np.maximum(np.maximum(before, after), (_CENTRES * values).max(axis=1))
+        return usual[rows].tolist(), high[rows].tolist()
 
     def _follow(
         self, arrivals: list[int], usual_of: list[float] | list[None], highest: list[float], *, bin_ends: bool
-    ) -> tuple[list[float], list[float]]:
+    ) -> Rates:
         mean, phi, expected, usual = self._mean, self.dispersion, self.expected, self._usual
         blocks, top = self._blocks, max(self._levels)
         gain, slow = _GAIN_MEAN, _GAIN_DISPERSION
