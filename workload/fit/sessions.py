@@ -7,12 +7,13 @@ import numpy as np
 
 from workload.fit.candidates import Candidate, Floats, normal_cdf
 from workload.fit.gap_families import uniform_distance
-from workload.fit.lengths import quantiles_of, tried
+from workload.fit.lengths import ROWS_PER_BIN, quantiles_of, tried
 from workload.model.model import Candidate as Tried
-from workload.model.model import Sessions
+from workload.model.model import GrowthBin, Sessions
 from workload.trace.columns import Int64s, Trace
 
 SESSIONS_MIN = 30
+GROWTH_BINS = 4
 LATER_TURNS_MIN = 30
 _RATIO_MIN = 1e-4  # of a tail in which all have the same number of turns
 _TURNS_LISTED_MAX = 40
@@ -69,6 +70,7 @@ def fit_sessions(trace: Trace) -> SessionsFit | None:
         turns_max=greatest,
         think_time_s=quantiles_of(think_s),
         growth_tokens=quantiles_of(request[both] - request[both - 1] if len(both) else np.zeros(1)),
+        growth_given_request=_growth(request[both - 1], request[both] - request[both - 1]),
         first_request_tokens=quantiles_of(begun[begun > 0] if np.any(begun > 0) else np.ones(1)),
         source=f"{len(turns)} sessions, {len(later)} later turns; think times from submission to submission",
     )
@@ -79,6 +81,19 @@ def fit_sessions(trace: Trace) -> SessionsFit | None:
         later_ratio=len(later) / len(rows),
         think_time=tried("think_time_s", [_lognormal(think_s)]),
         without=alone,
+    )
+
+
+def _growth(before: Int64s, growth: Int64s) -> tuple[GrowthBin, ...]:
+    """Return growth by quarters of the lengths it begins from; () where there are too few turns to tell."""
+    if len(before) < GROWTH_BINS * ROWS_PER_BIN:
+        return ()
+    inner = np.quantile(before, np.arange(1, GROWTH_BINS) / GROWTH_BINS, method="inverted_cdf")
+    edges = np.unique(np.append(inner, before.max()))
+    place = np.searchsorted(edges, before)
+    return tuple(
+        GrowthBin(request_up_to=int(edge), growth_tokens=quantiles_of(growth[place == i]))
+        for i, edge in enumerate(edges.tolist())
     )
 
 

@@ -1,9 +1,11 @@
 """Token counts drawn from a model's quantiles, millions at a time; responses depend on their requests. Pure."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from workload.model.model import Lengths, LogNormal, Quantiles
+from workload.model.model import GrowthBin, Lengths, LogNormal, Quantiles
 
 Floats = NDArray[np.float64]
 Int32s = NDArray[np.int32]
@@ -69,3 +71,34 @@ def growing_requests(first: Int32s, growth: Ints, heads: Ints, *, low: int, high
     lift = np.repeat(np.arange(len(heads)), sizes) * (int(np.ptp(total)) + 1)
     lacking = np.maximum.accumulate(low - total + lift) - lift
     return np.clip(total + np.maximum(lacking, 0), low, high).astype(np.int32)
+
+
+def growing_by_length(
+    first: Int32s, chance: Floats, counts: Ints, bins: Sequence[GrowthBin], bounds: tuple[int, int]
+) -> Int32s:
+    """Return request lengths turn by turn, session by session: growth is that of the bin of the length it begins from.
+
+    ``counts`` are the sessions' turns, ``chance`` the place in the quantiles for each turn (not used at first ones).
+    Lengths stay within ``bounds``. One step for all sessions of so many turns, so the longest says how many steps.
+    """
+    made = np.empty(len(chance), np.int32)
+    if not len(counts):
+        return made
+    order = np.argsort(-counts, kind="stable")  # those that go on longest come first
+    heads = (np.cumsum(counts) - counts)[order]
+    places = np.unique(np.concatenate([one.growth_tokens.probabilities for one in bins]))
+    table = np.array([np.interp(places, one.growth_tokens.probabilities, one.growth_tokens.values) for one in bins])
+    uppers = np.array([one.request_up_to for one in bins[:-1]])
+    at = np.clip(first[order].astype(np.float64), *bounds)
+    made[heads] = at
+    going = np.searchsorted(np.sort(counts), np.arange(counts.max()), side="right")
+    for turn in range(1, int(counts.max())):
+        at = at[: len(counts) - going[turn]]
+        mine = heads[: len(at)] + turn
+        column = np.clip(np.searchsorted(places, chance[mine], side="right") - 1, 0, len(places) - 2)
+        share = (chance[mine] - places[column]) / (places[column + 1] - places[column])
+        rows = np.searchsorted(uppers, at)
+        low, high = table[rows, column], table[rows, column + 1]
+        at = np.clip(at + np.rint(low + share * (high - low)), *bounds)
+        made[mine] = at
+    return made

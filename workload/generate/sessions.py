@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workload.generate.lengths import draw_tokens, draw_values, growing_requests
+from workload.generate.lengths import draw_tokens, draw_values, growing_by_length, growing_requests
 from workload.model.model import ModelClass, Sessions
 from workload.scale.renewal import RateCurve, arrivals
 from workload.scale.units import carried_round
@@ -64,13 +64,14 @@ def draw_turns(rng: np.random.Generator, curve: RateCurve, n: int, *, one: Model
     starts = arrivals(rng, curve, len(counts), one.arrivals.law)
     think = draw_values(rng, n, sessions.think_time_s)
     times, session = place_turns(starts, think, counts, curve)
-    request = growing_requests(
-        draw_tokens(rng, len(counts), sessions.first_request_tokens),
-        np.rint(draw_values(rng, n, sessions.growth_tokens)).astype(np.int64),
-        heads,
-        low=max(int(sessions.first_request_tokens.values[0]), 1),
-        high=int(max(one.lengths.request_tokens[-1], sessions.first_request_tokens.values[-1])),
-    )
+    first = draw_tokens(rng, len(counts), sessions.first_request_tokens)
+    low = max(int(sessions.first_request_tokens.values[0]), 1)
+    high = int(max(one.lengths.request_tokens[-1], sessions.first_request_tokens.values[-1]))
+    if sessions.growth_given_request:
+        request = growing_by_length(first, rng.random(n), counts, sessions.growth_given_request, (low, high))
+    else:
+        growth = np.rint(draw_values(rng, n, sessions.growth_tokens)).astype(np.int64)
+        request = growing_requests(first, growth, heads, low=low, high=high)
     return Turns(times_s=times, request_tokens=request, session=session)
 
 

@@ -7,6 +7,7 @@ import json
 import tomllib
 
 from workload.model.gap_law import gap_moments
+from workload.model.laws import lognormal_of, probabilities_of, quantiles_of
 from workload.model.model import (
     EMPIRICAL,
     FAMILIES,
@@ -20,12 +21,11 @@ from workload.model.model import (
     Bursts,
     Candidate,
     Failures,
+    GrowthBin,
     Lengths,
     LoadBin,
-    LogNormal,
     Model,
     ModelClass,
-    Quantiles,
     ResponseBin,
     Sessions,
     Source,
@@ -145,7 +145,7 @@ def _arrivals(table: Table) -> Arrivals:
         window_s=window_s,
         profile=table.numbers("profile", 0, default=()),
         timeline=_timeline(timeline) if timeline else None,
-        gaps=_quantiles(gaps, 0) if gaps else None,
+        gaps=quantiles_of(gaps, 0) if gaps else None,
         candidates=_candidates(table),
         source=table.text("source", ""),
     )
@@ -214,27 +214,11 @@ def _candidates(table: Table) -> tuple[Candidate, ...]:
     return tuple(found)
 
 
-def _probabilities(table: Table, default: tuple[float, ...] | None = None) -> tuple[float, ...]:
-    values = table.numbers("probabilities", 0, 1, default=default)
-    table.growing("probabilities", values)
-    if values and (values[0] != 0 or values[-1] != 1):
-        table.complain("probabilities", f"must go from 0 to 1, not from {values[0]:g} to {values[-1]:g}")
-    return values
-
-
-def _quantiles(table: Table, low: float) -> Quantiles:
-    probabilities, values = _probabilities(table), table.numbers("values", low)
-    table.growing("values", values, strictly=False)
-    table.as_long("values", values, "probabilities", probabilities)
-    table.done()
-    return Quantiles(probabilities=probabilities, values=values)
-
-
 def _bursts(table: Table) -> Bursts:
     bursts = Bursts(
         per_hour=table.number("per_hour", 0, 3600),
-        duration_s=_quantiles(table.table("duration_s"), 0.001),
-        factor=_quantiles(table.table("factor"), 0),
+        duration_s=quantiles_of(table.table("duration_s"), 0.001),
+        factor=quantiles_of(table.table("factor"), 0),
         source=table.text("source", ""),
     )
     table.done()
@@ -242,7 +226,7 @@ def _bursts(table: Table) -> Bursts:
 
 
 def _lengths(table: Table) -> Lengths:
-    probabilities = _probabilities(table)
+    probabilities = probabilities_of(table)
     request = table.numbers("request_tokens", 1, _TOKENS_MAX)
     table.growing("request_tokens", request, strictly=False)
     table.as_long("request_tokens", request, "probabilities", probabilities)
@@ -264,7 +248,7 @@ def _lengths(table: Table) -> Lengths:
 
 
 def _bin(table: Table, shared: tuple[float, ...]) -> ResponseBin:
-    own = _probabilities(table, default=())
+    own = probabilities_of(table, default=())
     tokens = table.numbers("response_tokens", 1, _TOKENS_MAX)
     table.growing("response_tokens", tokens, strictly=False)
     table.as_long("response_tokens", tokens, "probabilities", own or shared)
@@ -275,15 +259,18 @@ def _bin(table: Table, shared: tuple[float, ...]) -> ResponseBin:
 
 def _sessions(table: Table) -> Sessions:
     think = table.table("think_time_s")
+    growth = tuple(_growth_bin(one) for one in table.tables("growth_given_request"))
     sessions = Sessions(
         turns=table.numbers("turns", 0, 1),
         tail_ratio=table.number("tail_ratio", 0, 1, default=0.0),
         turns_max=table.whole("turns_max", 1),
-        think_time_s=_lognormal(think) if think.has("mu") else _quantiles(think, 0),
-        growth_tokens=_quantiles(table.table("growth_tokens"), -_TOKENS_MAX),
-        first_request_tokens=_quantiles(table.table("first_request_tokens"), 1),
+        think_time_s=lognormal_of(think) if think.has("mu") else quantiles_of(think, 0),
+        growth_tokens=quantiles_of(table.table("growth_tokens"), -_TOKENS_MAX),
+        first_request_tokens=quantiles_of(table.table("first_request_tokens"), 1),
+        growth_given_request=growth,
         source=table.text("source", ""),
     )
+    table.growing("growth_given_request", [one.request_up_to for one in growth])
     total = sum(sessions.turns)
     if total > 1 + _SUM_TOLERANCE:
         table.complain("turns", f"sums to {total:.6g}, which is more than 1")
@@ -298,12 +285,9 @@ def _sessions(table: Table) -> Sessions:
     return sessions
 
 
-def _lognormal(table: Table) -> LogNormal:
-    law = LogNormal(
-        mu=table.number("mu", -50, 50), sigma=table.number("sigma", 0, 20), max_s=table.number("max_s", 0.001)
-    )
-    table.done()
-    return law
+def _growth_bin(table: Table) -> GrowthBin:
+    up_to = table.whole("request_up_to", 1)
+    return GrowthBin(request_up_to=up_to, growth_tokens=quantiles_of(table, -_TOKENS_MAX))
 
 
 def _failures(table: Table) -> Failures:

@@ -172,6 +172,14 @@ class Lengths:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GrowthBin:
+    """By how much a request grows to the session's next if it has up to ``request_up_to`` tokens."""
+
+    request_up_to: int
+    growth_tokens: Quantiles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sessions:
     """Conversations of several turns, for arrivals of kind "sessions".
 
@@ -180,6 +188,8 @@ class Sessions:
         tail_ratio: each further number of turns is this much less likely than the one before, up to ``turns_max``.
         think_time_s: from one submission to the next one of the session.
         growth_tokens: by how much the request grows from turn to turn (may be negative).
+        growth_given_request: the same by the length it grows from, where that is known: long requests grow less. The
+            last bin also takes longer requests; () for growth that does not depend on it.
         first_request_tokens: length of a session's first request.
     """
 
@@ -188,6 +198,7 @@ class Sessions:
     think_time_s: Quantiles | LogNormal
     growth_tokens: Quantiles
     first_request_tokens: Quantiles
+    growth_given_request: tuple[GrowthBin, ...] = ()
     tail_ratio: float = 0.0
     source: str = ""
 

@@ -148,6 +148,11 @@ def _sessions(sessions: Sessions) -> Iterator[str]:
     else:
         yield from _quantiles("class.sessions.think_time_s", think, "seconds from one submission to the session's next")
     yield from _quantiles("class.sessions.growth_tokens", sessions.growth_tokens, "request tokens from turn to turn")
+    for one in sessions.growth_given_request:
+        yield "\n[[class.sessions.growth_given_request]]"
+        yield f"request_up_to = {one.request_up_to}  # tokens of the request that grows"
+        yield _list("probabilities", one.growth_tokens.probabilities)
+        yield _list("values", one.growth_tokens.values)
     yield from _quantiles("class.sessions.first_request_tokens", sessions.first_request_tokens, "tokens of turn 1")
 
 

@@ -33,6 +33,14 @@ def lengths_apart(trace: Trace, made: Trace) -> tuple[float, float]:
     return ks(trace.request_tokens, made.request_tokens), ks(trace.response_tokens, made.response_tokens)
 
 
+def kept_from_turn_to_turn(trace: Trace) -> float:
+    """Return the correlation of the logarithms of a request's length and of the session's next."""
+    rows = np.argsort(trace.session.codes, kind="stable")
+    code, logs = trace.session.codes[rows], np.log(np.maximum(trace.request_tokens[rows], 1))
+    same = (code[1:] == code[:-1]) & (code[1:] >= 0)
+    return float(np.corrcoef(logs[1:][same], logs[:-1][same])[0, 1])
+
+
 def window_cv(trace: Trace, window_s: int = 1200) -> float:
     """Return the median CV of the gaps in windows with 30 of them."""
     at_s = (
@@ -63,7 +71,9 @@ def test_azure_code():
 def test_ragpulse():
     trace, found, made = closed(RAGPULSE)
     request, response = lengths_apart(trace, made)
-    assert request < 0.08  # drawn turn by turn, not from the quantiles of all
+    assert request < 0.035  # drawn turn by turn, not from the quantiles of all
+    assert np.quantile(made.request_tokens, 0.99) == pytest.approx(np.quantile(trace.request_tokens, 0.99), rel=0.1)
+    assert kept_from_turn_to_turn(made) == pytest.approx(kept_from_turn_to_turn(trace), abs=0.06)
     assert response < 0.04
     assert ks(np.diff(trace.submitted_us), np.diff(made.submitted_us)) < 0.05
     assert window_cv(made) == pytest.approx(window_cv(trace), rel=0.1)

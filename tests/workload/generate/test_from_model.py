@@ -12,9 +12,9 @@ from collector.schema.errors import OperatorError
 from tests.support.workload_models import LENGTHS, SESSIONS, api_class, conversation_class, model_of
 from workload.generate.curve import curve_of, expected_of
 from workload.generate.from_model import generate
-from workload.generate.lengths import draw_requests, draw_responses, growing_requests
+from workload.generate.lengths import draw_requests, draw_responses, growing_by_length, growing_requests
 from workload.generate.sessions import draw_turns, place_turns, turn_chances
-from workload.model.model import Bursts, Failures, LoadBin, Quantiles, ResponseBin, Timeline
+from workload.model.model import Bursts, Failures, GrowthBin, LoadBin, Quantiles, ResponseBin, Timeline
 from workload.scale.renewal import RateCurve
 from workload.trace.columns import Trace
 
@@ -204,6 +204,28 @@ def test_requests_grow_turn_by_turn_as_the_recursion_says(sessions):
     heads = np.cumsum([0] + [len(steps) for steps in growth[:-1]])
     made = growing_requests(np.array(first, np.int32), np.concatenate(growth), heads, low=5, high=1000)
     assert made.tolist() == slowly_growing(first, growth, 5, 1000)
+
+
+def test_growth_by_length_is_that_of_the_bin_it_begins_from_turn_by_turn():
+    bins = (
+        GrowthBin(request_up_to=100, growth_tokens=Quantiles(probabilities=(0.0, 0.5, 1.0), values=(10.0, 50.0, 90.0))),
+        GrowthBin(request_up_to=900, growth_tokens=Quantiles(probabilities=(0.0, 1.0), values=(-300.0, -100.0))),
+    )
+    counts = rng(1).integers(1, 9, 400)
+    first, chance = rng(2).integers(5, 900, 400).astype(np.int32), rng(3).random(counts.sum())
+    made = growing_by_length(first, chance, counts, bins, (5, 800))
+    expected, at = [], 0
+    for begun, turns in zip(first.tolist(), counts.tolist(), strict=True):
+        for turn in range(turns):
+            if turn == 0:
+                length = float(np.clip(begun, 5, 800))
+            else:
+                law = bins[0 if length <= 100 else 1].growth_tokens
+                length = float(np.clip(length + np.rint(np.interp(chance[at], law.probabilities, law.values)), 5, 800))
+            expected.append(int(length))
+            at += 1
+    assert made.tolist() == expected
+    assert len(growing_by_length(first[:0], chance[:0], counts[:0], bins, (5, 800))) == 0
 
 
 def test_sessions_have_the_models_turns_think_times_and_growing_requests():

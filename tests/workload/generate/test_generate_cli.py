@@ -244,35 +244,6 @@ def test_values_that_make_no_sense_are_refused_by_name(option, said, capsys):
     assert said in capsys.readouterr().err
 
 
-def test_names_that_look_like_markup_are_shown_as_they_are(tmp_path, capsys):
-    hostile = model_of(api_class(name="[/red]"), name="[bold]x[/nope]")
-    (tmp_path / "m.toml").write_text(dump_model(hostile))
-    assert generate("--model", tmp_path / "m.toml", "--duration-s", 20, "--out", tmp_path / "t.csv") == 0
-    told = capsys.readouterr().err
-    assert "model [bold]x[/nope]" in told
-    assert "share of [/red]" in told
-
-
-def test_a_trace_without_a_request_warns(files, tmp_path, capsys):
-    options = ("--model", files / "m.toml", "--rate", 1e-9, "--out", tmp_path / "t.csv")
-    assert generate(*options) == 0
-    assert "warning: there is no request in it" in capsys.readouterr().err
-
-
-def test_few_requests_are_not_called_different_for_want_of_a_tail(files, tmp_path, capsys):
-    """With 50 requests most traces have none beyond the 99th percentile, and one failure of 16 is no news."""
-    from workload.model.model import Failures
-
-    rare = model_of(api_class(failures=Failures(ratio=0.008)), name="rare")
-    (tmp_path / "rare.toml").write_text(dump_model(rare))
-    differs = 0
-    for seed in range(20):
-        options = ("--model", tmp_path / "rare.toml", "--rate", 5, "--duration-s", 10, "--seed", seed)
-        assert generate(*options, "--out", tmp_path / "t.csv") == 0
-        differs += "differs" in capsys.readouterr().err
-    assert differs <= 2
-
-
 def test_a_models_every_problem_is_told(files, tmp_path, capsys):
     bad = tmp_path / "bad.toml"
     bad.write_text(

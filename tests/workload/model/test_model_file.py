@@ -19,6 +19,7 @@ from workload.model.model import (
     Bursts,
     Candidate,
     Failures,
+    GrowthBin,
     Lengths,
     LoadBin,
     LogNormal,
@@ -96,6 +97,10 @@ SESSIONS = st.builds(
     think_time_s=quantiles() | st.builds(LogNormal, mu=st.floats(-9, 9), sigma=st.floats(0, 9), max_s=POSITIVE),
     growth_tokens=quantiles(of=st.integers(-5000, 5000)),
     first_request_tokens=quantiles(of=TOKENS),
+    growth_given_request=st.just(())
+    | st.builds(GrowthBin, request_up_to=TOKENS, growth_tokens=quantiles(of=st.integers(-5000, 5000))).map(
+        lambda one: (one,)
+    ),
     source=TEXTS,
 )
 ARRIVALS = st.builds(
