@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.processors.outputs import Episode
+from streams.processors.settings import AnalysisSettings
 from streams.stats.wilson import wilson_bounds
 from workload.analyse.arrival_facts import Burstiness, Bursts, Dispersion
 from workload.analyse.arrivals import Arrivals, seconds_since
-from workload.analyse.burst_episodes import bursts
+from workload.analyse.burst_episodes import told
+from workload.analyse.burst_scan import episodes
 from workload.analyse.burstiness import burstiness
 from workload.analyse.classes import Class, file_facts, leaves
 from workload.analyse.counts import scales_of
@@ -81,28 +84,32 @@ class Analysis:
         return found
 
 
-def analyse(trace: Trace, options: Options | None = None, progress: Progress | None = None) -> Analysis:
+def analyse(
+    trace: Trace, options: Options | None = None, progress: Progress | None = None, aside: Executor | None = None
+) -> Analysis:
     """Return the analysis of ``trace`` (any order of rows, any number of them, 0 too).
 
-    ``progress`` is called with parts done and parts in all. Whole columns are worked on at once: a second or less per
-    million rows, and little memory beyond the trace's own.
+    ``progress`` is called with parts done and parts in all. ``aside`` is given the search for bursts: second by second,
+    it is plain Python, and in a process of its own it leaves the interpreter's lock to the other parts. These work on
+    whole columns at once: a second or less per million rows, and little memory beyond the trace's own.
     """
     options = options or Options()
     back, trace = steps_back(trace.submitted_us), trace.sorted_by_time()
     calendar = Calendar.of(absolute=trace.absolute, day_zero_weekday=options.day_zero_weekday, zone_s=options.zone_s)
     with ThreadPoolExecutor(options.threads) as pool:
         work = _Work(trace, options, calendar, back)
+        searched = work.search(aside or pool)
         parts = work.parts(pool)
         several = [pool.submit(work.class_analysis, one) for one in work.leaves.classes]
+        parts["failures"] = pool.submit(_failures, trace, options.window_s, parts["burstiness"])
+        parts["bursts"] = pool.submit(work.bursts, searched)
         waited = [*parts.values(), *several]
         for done, part in enumerate(waited, 1):
             part.result()
             if progress:
-                progress(done, len(waited) + 1)
-        found = {name: part.result() for name, part in parts.items()}
-        windows = found["burstiness"].windows
-        failed = failures(trace, options.window_s, windows["start_s"], windows["cv"])
-    return Analysis(**found, failures=failed, classes=tuple(part.result() for part in several))
+                progress(done, len(waited))
+    found = {name: part.result() for name, part in parts.items()}
+    return Analysis(**found, classes=tuple(part.result() for part in several))
 
 
 class _Work:
@@ -115,12 +122,20 @@ class _Work:
         self._tallies: list[Future[Tallies]] = []
         self._seconds = seconds_since(trace.submitted_us, self._arrivals.start) if self._arrivals.whole else None
 
+    def search(self, pool: Executor) -> Future[list[Episode]]:
+        """Start the search for bursts."""
+        trace = self._trace
+        none = Arrivals.of(trace.submitted_us[:0], trace.resolution_us)
+        return pool.submit(episodes, self._arrivals.by_second() if self._options.bursts else none, AnalysisSettings())
+
+    def bursts(self, searched: Future[list[Episode]]) -> Bursts:
+        """Return what is told of the bursts found."""
+        return told(searched.result(), self._arrivals, AnalysisSettings())
+
     def parts(self, pool: Executor) -> dict[str, Future[Any]]:
         """Start the parts of all requests together, the longest first. A part waits for none that is started later."""
         trace, arrivals = self._trace, self._arrivals
-        none = Arrivals.of(trace.submitted_us[:0], trace.resolution_us)
         found: dict[str, Future[Any]] = {
-            "bursts": pool.submit(bursts, arrivals if self._options.bursts else none),
             "burstiness": pool.submit(burstiness, arrivals, window_s=self._options.window_s),
         }
         width = response_width(trace)
@@ -172,6 +187,11 @@ class _Work:
         if self._seconds is not None:
             return Arrivals.of_seconds(self._seconds[chosen], self._arrivals.start)
         return Arrivals.of(self._trace.submitted_us[chosen], self._trace.resolution_us)
+
+
+def _failures(trace: Trace, window_s: int, known: Future[Burstiness]) -> Failures:
+    windows = known.result().windows
+    return failures(trace, window_s, windows["start_s"], windows["cv"])
 
 
 def _dispersion(arrivals: Arrivals) -> Dispersion:

@@ -93,15 +93,21 @@ class Arrivals:
         requests: Int64s = np.diff(upto[np.searchsorted(self.at, inside.astype(self.at.dtype))])
         return requests
 
+    def by_second(self) -> Self:
+        """Return the same requests on a clock of whole seconds."""
+        if self.whole or not self.n:
+            return self
+        at = (self.at + self.start) // SECOND_US
+        first = np.flatnonzero(np.concatenate([[True], at[1:] != at[:-1]]))
+        seconds = (at[first] - at[0]).astype(np.int32)
+        return type(self)(seconds, np.add.reduceat(self.counts, first), SECOND_US, int(at[0]), self.n)
+
     def per_second(self, start_s: int, end_s: int) -> NDArray[np.int32]:
         """Return the requests in each second from ``start_s`` to before ``end_s``, which are around all requests."""
         counts = np.zeros(end_s - start_s, np.int32)
-        if self.whole:
-            counts[self.at + np.int32(self.start - start_s)] = self.counts
-        elif self.n:
-            at = (self.at + self.start) // SECOND_US
-            first = np.flatnonzero(np.concatenate([[True], at[1:] != at[:-1]]))
-            counts[at[first] - start_s] = np.add.reduceat(self.counts, first)
+        seconds = self.by_second()
+        if self.n:
+            counts[seconds.at + np.int32(seconds.start - start_s)] = seconds.counts
         return counts
 
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,6 +20,7 @@ from workload.analyse.analysis import Options, analyse
 from workload.analyse.compare import compare
 from workload.arguments import require_file, whole
 from workload.formats.registry import FORMATS, detect
+from workload.report.beside import beside
 from workload.report.dating import dated, moment_of, told_origin
 from workload.report.findings import back_in_time
 from workload.report.whole_files import write_whole
@@ -89,8 +91,8 @@ def main(argv: list[str]) -> int:
     """Analyse once. Returns 0; raises ``OperatorError`` for what the operator must mend."""
     args = build_parser().parse_args(argv)
     _require_possible(args)
-    with _stages(args.file) as stage:
-        found = _found(args, stage)
+    with _stages(args.file) as stage, beside(args.file) as aside:
+        found = _found(args, stage, aside)
     if args.json is not None:
         told = found.facts if args.by_class else _short(found.facts)
         told = told if found.comparison is None else {**told, "comparison": found.comparison}
@@ -139,7 +141,7 @@ def _stages(path: Path) -> Iterator[_Stage]:
         yield _Stage(bar)
 
 
-def _found(args: argparse.Namespace, stage: _Stage) -> _Found:
+def _found(args: argparse.Namespace, stage: _Stage, aside: Executor | None) -> _Found:
     trace = _trace(args, args.file, stage)
     # BurstGPT's clock is thought to begin on a Wednesday; of any other file without dates nothing is known.
     weekday = 2 if (args.format or detect(args.file)).startswith("burstgpt") else None
@@ -147,7 +149,7 @@ def _found(args: argparse.Namespace, stage: _Stage) -> _Found:
     if args.json is None and args.html is None and not args.by_class:
         options = replace(options, classes_max=0)  # nobody would see them
     stage.now("analysing")
-    facts = analyse(trace, options, stage.done).as_dict()
+    facts = analyse(trace, options, stage.done, aside).as_dict()
     if args.compare is None:
         return _Found(facts, None)
     other = _trace(args, args.compare, stage)
