@@ -94,16 +94,18 @@ class Bursts:
 
     Attributes:
         threshold: the score at which one begins; ``warmup_s`` at the start in which none is told.
+        n: bursts found; None where none was looked for: the trace is no longer than the warm-up. So are the ratios.
         episodes: columns ``onset_s``, ``duration_s`` (None: not over at the end), ``peak_per_s`` (in 10 s),
             ``baseline_per_s``, ``factor`` (peak over baseline), ``arrivals``, ``excess``, ``peak_z``.
-        per_day: episodes a day; ``time_ratio`` the share of time in them, ``arrivals_ratio`` that of requests.
+        per_day: episodes a day of the time that was searched; ``time_ratio`` the share of that time in them,
+            ``arrivals_ratio`` that of all requests.
         duration_s, factor: quantiles over the episodes.
     """
 
     detector: str
     threshold: float
     warmup_s: int
-    n: int
+    n: int | None
     episodes: Columns
     per_day: float | None
     time_ratio: float | None

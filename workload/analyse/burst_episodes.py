@@ -16,13 +16,12 @@ _DAY_S = 86_400
 def bursts(arrivals: Arrivals, settings: AnalysisSettings | None = None) -> Bursts:
     """Return the facts of ``arrival_facts.Bursts``: episodes that end in the trace, and one that does not."""
     settings = settings or AnalysisSettings()
-    found = episodes(arrivals, settings)
-    return told(found, arrivals, settings)
+    return told(episodes(arrivals, settings), arrivals, settings)
 
 
 def told(found: list[Episode], arrivals: Arrivals, settings: AnalysisSettings) -> Bursts:
     """Return the episodes as facts."""
-    span_s, last_s = arrivals.span_s, arrivals.last_s
+    last_s, searched_s = arrivals.last_s, max(arrivals.span_s - settings.burst_warmup_s, 0.0)
     duration = np.array([np.nan if e.end is None else (e.end - e.onset) / _SECOND_US for e in found])
     peak, baseline = np.array([e.peak_rate for e in found]), np.array([e.baseline_rate for e in found])
     with np.errstate(all="ignore"):
@@ -32,7 +31,7 @@ def told(found: list[Episode], arrivals: Arrivals, settings: AnalysisSettings) -
         detector="scanz",
         threshold=settings.burst_threshold,
         warmup_s=settings.burst_warmup_s,
-        n=len(found),
+        n=len(found) if searched_s else None,
         episodes={
             "onset_s": np.array([e.onset / _SECOND_US for e in found]),
             "duration_s": duration,
@@ -43,9 +42,9 @@ def told(found: list[Episode], arrivals: Arrivals, settings: AnalysisSettings) -
             "excess": np.array([e.excess for e in found]),
             "peak_z": np.array([e.peak_z for e in found]),
         },
-        per_day=len(found) / span_s * _DAY_S if span_s else None,
-        time_ratio=lasted_s / span_s if span_s else None,
-        arrivals_ratio=sum(e.arrivals for e in found) / arrivals.n if arrivals.n else None,
+        per_day=len(found) / searched_s * _DAY_S if searched_s else None,
+        time_ratio=lasted_s / searched_s if searched_s else None,
+        arrivals_ratio=sum(e.arrivals for e in found) / arrivals.n if searched_s else None,
         duration_s=quantiles(duration),
         factor=quantiles(factor),
     )

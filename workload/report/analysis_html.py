@@ -69,11 +69,15 @@ def _tiles(facts: Facts) -> Html:
         ("Busiest minute", number(rate["peak_minute_per_s"]), "requests/s"),
         ("CV, median window", number((median.get("cv") or {}).get("p50")), f"{duration(found['window_s'])} windows"),
         ("α, median window", number((median.get("alpha") or {}).get("p50")), "1 is Poisson, less is burstier"),
-        ("Bursts", number(facts["bursts"]["n"]), f"{number(facts['bursts']['per_day'])} a day"),
+        ("Bursts", number(facts["bursts"]["n"]), _how_often(facts["bursts"])),
         ("Tokens, mean", f"{number(facts['lengths']['request']['mean'])}", _response(facts)),
         ("Failed", percent(facts["failures"]["ratio"]), f"{number(facts['failures']['failed'])} requests"),
     ]
     return tiles(figures)
+
+
+def _how_often(bursts: Facts) -> str:
+    return "not looked for: too short a trace" if bursts["n"] is None else f"{number(bursts['per_day'])} a day"
 
 
 def _response(facts: Facts) -> str:

@@ -91,8 +91,23 @@ def _bursts(facts: Facts) -> Iterator[str]:
             f"{count(found['n'], 'burst')} ({number(found['per_day'])} a day): {percent(found['time_ratio'])} of the "
             f"time, {percent(found['arrivals_ratio'])} of the requests; half of them over "
             f"{number(found['factor'].get('p50'))} times the base rate and over "
-            f"{duration(found['duration_s'].get('p50'))}."
+            f"{duration(found['duration_s'].get('p50'))}.{_learning(found)}"
         )
+    else:
+        yield no_bursts(found)
+
+
+def no_bursts(found: Facts) -> str:
+    """Return why an analysis (``facts["bursts"]``) has no bursts: none was there, or none was looked for."""
+    if found["n"] is None:
+        learning = duration(found["warmup_s"])
+        return f"Bursts were not looked for: the trace is no longer than the {learning} in which the detector learns."
+    return f"No burst was found.{_learning(found)}"
+
+
+def _learning(found: Facts) -> str:
+    warmup_s = found["warmup_s"]
+    return f" The first {duration(warmup_s)}, in which the detector learns, were not searched." if warmup_s else ""
 
 
 def _lengths(facts: Facts) -> Iterator[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import nan
 
 from workload.report.analysis_parts import Clock, Facts, classes_of, rows_of
+from workload.report.findings import no_bursts
 from workload.report.numbers import count, duration, known, moment, number, percent
 from workload.report.page import Html, Section, absent, figure, how_to_read, method, paragraph, side_by_side
 from workload.report.plot_specs import Axis, Plot, Series
@@ -72,7 +73,7 @@ def bursts_section(facts: Facts, clock: Clock) -> Section:
         f"windows of 1 s to 60 s against the rate expected; none in the first {duration(found['warmup_s'])}."
     )
     if not rows:
-        return Section("bursts", "Bursts", [absent("No burst was found."), how])
+        return Section("bursts", "Bursts", [absent(no_bursts(found)), how])
     rows.sort(key=lambda row: -(row["excess"] or 0.0))
     quantiles = [
         [title, *(write(found[name].get(q)) for q in _QUANTILES), write(_greatest(found["episodes"][name]))]

@@ -114,7 +114,7 @@ def test_a_class_has_its_own_section_where_asked():
     ("requests", "told"),
     [
         (bare(0), ["The trace has no requests.", "Too short a trace", "Too few requests with both lengths known"]),
-        (bare(1), ["Fewer than two requests", "No burst was found.", "None of 1 request is marked as failed"]),
+        (bare(1), ["Fewer than two requests", "Bursts were not looked for", "None of 1 request is marked as failed"]),
         (bare(40, gap_us=0), ["all at once: no rate"]),
         (bare(100, gap_us=1_000_000), ["Dispersion by scale", "CV of the gaps: not known of any window."]),
         (
