@@ -13,7 +13,7 @@ from workload.model.model import GrowthBin, Sessions
 from workload.trace.columns import Int64s, Trace
 
 SESSIONS_MIN = 30
-GROWTH_BINS = 4
+GROWTH_BINS_MIN, GROWTH_BINS_MAX = 4, 8
 LATER_TURNS_MIN = 30
 _RATIO_MIN = 1e-4  # of a tail in which all have the same number of turns
 _TURNS_LISTED_MAX = 40
@@ -85,10 +85,11 @@ def fit_sessions(trace: Trace) -> SessionsFit | None:
 
 
 def _growth(before: Int64s, growth: Int64s) -> tuple[GrowthBin, ...]:
-    """Return growth by quarters of the lengths it begins from; () where there are too few turns to tell."""
-    if len(before) < GROWTH_BINS * ROWS_PER_BIN:
+    """Return growth by the lengths it begins from, ranges of as many turns; () where there are too few to tell."""
+    number = min(len(before) // ROWS_PER_BIN, GROWTH_BINS_MAX)
+    if number < GROWTH_BINS_MIN:
         return ()
-    inner = np.quantile(before, np.arange(1, GROWTH_BINS) / GROWTH_BINS, method="inverted_cdf")
+    inner = np.quantile(before, np.arange(1, number) / number, method="inverted_cdf")
     edges = np.unique(np.append(inner, before.max()))
     place = np.searchsorted(edges, before)
     return tuple(

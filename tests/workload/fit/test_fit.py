@@ -98,6 +98,33 @@ def test_sessions_come_back():
     assert set(one.sessions.first_request_tokens.values) == {100.0}
 
 
+def test_long_requests_that_shrink_and_short_ones_that_grow_keep_their_lengths():
+    """x' = 300 + 0.5 x + noise has a mean of 600; growth drawn without regard to x would have no bounds."""
+    rng = np.random.default_rng(9)
+    sessions, turns = 600, 8
+    at, columns = rng.normal(600, 120, sessions), []
+    for _ in range(turns):
+        columns.append(np.maximum(np.rint(at), 1))
+        at = 300 + 0.5 * at + rng.normal(0, 104, sessions)
+    request = np.stack(columns, axis=1).astype(np.int32).ravel()
+    times = np.sort(rng.uniform(0, 6e10, sessions))[:, None] + np.arange(turns) * 30e6
+    order = np.argsort(times.ravel(), kind="stable")
+    code = np.repeat(np.arange(sessions), turns).astype(np.int32)
+    names = tuple(map(str, range(sessions)))
+    times_us = times.ravel().astype(np.int64)[order]
+    trace = plain(times_us, request_tokens=request[order], session=Labels(code[order], names))
+    found = fitted(trace)
+    bins = found.model.classes[0].sessions.growth_given_request
+    medians = [np.interp(0.5, one.growth_tokens.probabilities, one.growth_tokens.values) for one in bins]
+    assert len(medians) == 8
+    assert medians == sorted(medians, reverse=True)
+    assert medians[0] > 40
+    assert medians[-1] < -40
+    made = generate(found.model, rng, duration_s=60_000, rate_per_s=0.1)
+    assert ks(trace.request_tokens, made.request_tokens) < 0.05
+    assert made.request_tokens.std() == pytest.approx(trace.request_tokens.std(), rel=0.1)
+
+
 def test_a_geometric_tail_of_turns_is_told_by_its_ratio():
     rng = np.random.default_rng(3)
     counts = rng.geometric(0.1, 4000)

@@ -287,6 +287,13 @@ def test_hundreds_of_problems_are_counted_and_some_shown():
     assert str(caught.value).endswith("and 130 more")
 
 
+def test_growth_by_length_must_be_in_order_of_the_lengths():
+    data = tree(conversation_class())
+    one = {"probabilities": [0, 1], "values": [-5, 9]}
+    data["class"][0]["sessions"]["growth_given_request"] = [{"request_up_to": at, **one} for at in (9, 5)]
+    assert problems(data) == ["class[0].sessions.growth_given_request: must grow: 5 comes after 9 (place 1)"]
+
+
 @pytest.mark.parametrize(
     ("values", "alpha", "said"),
     [
