@@ -154,6 +154,38 @@ def test_killed_before_every_single_operation_each_offset_is_in_one_file_or_in_t
         assert not [name for name in names(path) if removed_of(path).covers(name)]
 
 
+class Told(DiskFolder):
+    """A folder that writes down what is asked of it, in order."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.told: list[str] = []
+
+    def rename(self, old: str, new: str) -> None:
+        self.told.append(f"rename {new}")
+        super().rename(old, new)
+
+    def sync_names(self) -> None:
+        self.told.append("sync_names")
+        super().sync_names()
+
+    def remove(self, name: str) -> None:
+        self.told.append("remove" if name.endswith(".seg") else "tidy")
+        super().remove(name)
+
+
+def test_no_segment_goes_before_the_ledgers_name_is_on_the_disk(tmp_path: Path):
+    """A machine that loses power may lose a rename and keep a removal, if nobody waited between them."""
+    folder = Told(tmp_path)
+    run(FakeLog(topic()), folder, DAYS)
+    assert "remove" in folder.told
+    for at, what in enumerate(folder.told):
+        if what == "remove":
+            since = folder.told[:at]
+            ledger = len(since) - since[::-1].index(f"rename {ledger_name(TOPIC)}")
+            assert "sync_names" in since[ledger:]
+
+
 def test_the_ledger_says_where_to_go_on_when_the_newest_file_is_damaged(tmp_path: Path):
     log = FakeLog(topic())
     run(log, DiskFolder(tmp_path), Limits(bytes=1))

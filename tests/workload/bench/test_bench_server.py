@@ -101,6 +101,11 @@ def test_a_run_begins_when_the_server_was_seen_idle_twice(monkeypatch):
     assert all(run["idle_before"] is True for run in made.runs)
     assert len(set(server.seeds)) == 3, "prompts of one run would be known to the server's prefix cache in the next"
     assert made.runs[0]["late_p99_s"] == pytest.approx(0.001)
+    # Sent 1 ms late: that is in every time, for it is the asked burstiness that is judged.
+    (trace,) = made.plan.traces(4.0, 0.5)
+    ideal = measure_virtually(trace, Limits(kv_blocks=700), Pace(), asked_s=30.0)
+    assert made.runs[0]["ttft_s"]["max"] == pytest.approx(np.nanmax(ideal.ttft_s), abs=1e-6)
+    assert made.runs[0]["latency_s"]["max"] == pytest.approx(np.nanmax(ideal.latency_s), abs=1e-6)
     assert made.runs[0]["throughput_tokens_per_s"] > 0  # a server that counts no tokens is taken at what was asked
 
 

@@ -10,7 +10,10 @@ from workload.bench.plan import RANDOM, Plan
 from workload.bench.simulation import Simulation
 from workload.bench.source import builtin_source
 from workload.bench.verdict import holds
+from workload.bench.virtual_run import measure_virtually
 from workload.engine.scheduler import Limits, Pace
+from workload.engine.virtual import run_virtual
+from workload.trace.columns import Trace
 
 SLO = {"ttft_s": 2.0, "tpot_s": 0.2, "latency_s": None, "share": 0.99, "failed_ratio_max": 0.01}
 SOURCE = builtin_source()
@@ -119,6 +122,27 @@ def test_a_point_depends_on_the_seed_and_nothing_else():
     assert calm.request_tokens.tolist() == wild.request_tokens.tolist()
     assert calm.response_tokens.tolist() == wild.response_tokens.tolist()
     assert calm.submitted_us.tolist() != wild.submitted_us.tolist()
+
+
+def test_repeats_are_other_chance():
+    plan = Plan(source=SOURCE, slo=SLO, repeats=4, duration_s=30.0)
+    traces = plan.traces(4.0, 2.0)
+    assert len({tuple(trace.submitted_us.tolist()) for trace in traces}) == 4
+    assert len({tuple(trace.request_tokens.tolist()) for trace in traces}) == 4
+    assert {len(trace) for trace in traces} == {120}
+
+
+def test_times_run_from_when_a_request_was_due_not_from_when_the_engine_looked():
+    """A request that comes while a long prompt is computed waits for that step: it counts."""
+    trace = Trace.build(
+        np.array([0, 100_000]), request_tokens=np.array([2000, 20], np.int32), response_tokens=np.full(2, 5, np.int32)
+    )
+    pace = Pace(prefill_tokens_per_s=1000.0)
+    run, engine = measure_virtually(trace, Limits(), pace, asked_s=10.0), run_virtual(trace, Limits(), pace)
+    assert engine.seen_s[1] - engine.arrived_s[1] > 1.5
+    assert run.ttft_s.tolist() == (engine.first_token_s - engine.arrived_s).tolist()
+    assert run.latency_s.tolist() == (engine.ended_s - engine.arrived_s).tolist()
+    assert run.tpot_s.tolist() == ((engine.ended_s - engine.first_token_s) / 4).tolist()
 
 
 def test_random_order_is_the_seeds_and_runs_every_point_once():
