@@ -31,8 +31,8 @@ def test_few_requests_are_not_called_different_for_want_of_a_tail(tmp_path, caps
     rare = model_of(api_class(failures=Failures(ratio=0.008)), name="rare")
     (tmp_path / "rare.toml").write_text(dump_model(rare))
     differs = 0
-    for seed in range(20):
+    for seed in range(6):
         options = ("--model", tmp_path / "rare.toml", "--rate", 5, "--duration-s", 10, "--seed", seed)
         assert generate(*options, "--out", tmp_path / "t.csv") == 0
         differs += "differs" in capsys.readouterr().err
-    assert differs <= 2
+    assert differs <= 1
