@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 from collector.schema.trace_rows import AZURE, parse_calendar, parse_count
 from workload.formats.format import Format, chunked, holds
-from workload.formats.reading import Reading, csv_cells, csv_header, numbered
+from workload.formats.reading import Reading, csv_header, numbered
 from workload.formats.record import Record
+from workload.formats.rows import csv_records
 from workload.formats.told import Told
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,20 +25,15 @@ def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     place = csv_header(rows, AZURE, "Azure")
     reading.know(place.keys(), frozenset(AZURE))
     at, request_at, response_at = (place[name] for name in AZURE)
-    for line in rows:
-        try:
-            cells = csv_cells(line)
-            record = Record(
-                submitted_us=parse_calendar(cells[at].strip()),
-                request_tokens=parse_count("ContextTokens", cells[request_at].strip()),
-                response_tokens=parse_count("GeneratedTokens", cells[response_at].strip()),
-            )
-        except ValueError as error:
-            reading.bad(str(error))
-        except IndexError:
-            reading.bad(f"only {len(csv_cells(line))} columns, the header has {len(place)}")
-        else:
-            yield record
+
+    def parse(cells: list[str]) -> Record:
+        return Record(
+            submitted_us=parse_calendar(cells[at].strip()),
+            request_tokens=parse_count("ContextTokens", cells[request_at].strip()),
+            response_tokens=parse_count("GeneratedTokens", cells[response_at].strip()),
+        )
+
+    yield from csv_records(rows, reading, len(place), parse)
 
 
 def encode(records: Iterable[Record], _: Told) -> Iterator[bytes]:

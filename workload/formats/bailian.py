@@ -13,10 +13,11 @@ from typing import Any
 
 from workload.formats.blocks import Blocks
 from workload.formats.format import Format, Zero, chunked, holds
-from workload.formats.reading import Reading, numbered
+from workload.formats.reading import Reading
 from workload.formats.record import Record
+from workload.formats.rows import json_records
 from workload.formats.told import Told
-from workload.formats.values import SECOND_US, ids, json_object, micros, needed_whole, token, units, whole
+from workload.formats.values import SECOND_US, ids, micros, needed_whole, token, units, whole
 
 BLOCK_TOKENS = 16
 _ROOT = -1
@@ -28,15 +29,7 @@ _KEYS = frozenset(
 def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     """Return the requests of a Bailian trace. A parent that was not seen begins a session under its own id."""
     roots: dict[int, int] = {}
-    for line in numbered(lines, reading):
-        try:
-            row = json_object(line)
-            record = _record(row, roots)
-        except ValueError as error:
-            reading.bad(str(error))
-        else:
-            reading.know(row.keys(), _KEYS)
-            yield record
+    return json_records(lines, reading, _KEYS, lambda row: _record(row, roots))
 
 
 def _record(row: dict[str, Any], roots: dict[int, int]) -> Record:

@@ -24,8 +24,9 @@ from collector.schema.trace_rows import (
     parse_token,
 )
 from workload.formats.format import Encode, Format, Zero, holds
-from workload.formats.reading import Reading, csv_cells, csv_header, numbered
+from workload.formats.reading import Reading, csv_header, numbered
 from workload.formats.record import Record, row_of
+from workload.formats.rows import csv_records
 from workload.formats.told import Told
 
 _NEEDED = tuple(name for name in BURSTGPT_6 if name != "Total tokens")
@@ -41,16 +42,7 @@ def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     rows = numbered(lines, reading)
     place = csv_header(rows, _NEEDED, "BurstGPT")
     reading.know(place.keys(), _KNOWN)
-    parse = _parser(place)
-    for line in rows:
-        try:
-            record = parse(csv_cells(line))
-        except ValueError as error:
-            reading.bad(str(error))
-        except IndexError:
-            reading.bad(f"only {len(csv_cells(line))} columns, the header has {len(place)}")
-        else:
-            yield record
+    yield from csv_records(rows, reading, len(place), _parser(place))
 
 
 def _parser(place: dict[str, int]) -> Callable[[list[str]], Record]:

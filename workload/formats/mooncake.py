@@ -12,10 +12,11 @@ from typing import Any
 
 from workload.formats.blocks import Blocks
 from workload.formats.format import Format, Zero, chunked, holds, unusable
-from workload.formats.reading import Reading, numbered
+from workload.formats.reading import Reading
 from workload.formats.record import Record
+from workload.formats.rows import json_records
 from workload.formats.told import Told
-from workload.formats.values import MILLISECOND_US, ids, json_object, micros, token, units, whole
+from workload.formats.values import MILLISECOND_US, ids, micros, token, units, whole
 
 BLOCK_TOKENS = 512
 
@@ -24,15 +25,7 @@ _KEYS = frozenset({"timestamp", "input_length", "output_length", "hash_ids", "se
 
 def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     """Return the requests of a Mooncake trace, with aiperf's ``session_id`` where there is one."""
-    for line in numbered(lines, reading):
-        try:
-            row = json_object(line)
-            record = _record(row)
-        except ValueError as error:
-            reading.bad(str(error))
-        else:
-            reading.know(row.keys(), _KEYS)
-            yield record
+    return json_records(lines, reading, _KEYS, _record)
 
 
 def _record(row: dict[str, Any]) -> Record:

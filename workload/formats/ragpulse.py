@@ -11,10 +11,11 @@ from typing import Any
 
 from collector.schema.trace_rows import format_seconds, parse_seconds
 from workload.formats.format import Format, chunked, holds
-from workload.formats.reading import Reading, numbered
+from workload.formats.reading import Reading
 from workload.formats.record import Record
+from workload.formats.rows import json_records
 from workload.formats.told import Told
-from workload.formats.values import SECOND_US, ids, json_object, micros, part, token, whole
+from workload.formats.values import SECOND_US, ids, micros, part, token, whole
 
 COMPONENTS = "ragpulse_ids"
 
@@ -23,15 +24,7 @@ _KEYS = frozenset({"timestamp", "input_length", "output_length", "hash_ids", "se
 
 def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     """Return the requests of a RAGPulse trace."""
-    for line in numbered(lines, reading):
-        try:
-            row = json_object(line)
-            record = _record(row)
-        except ValueError as error:
-            reading.bad(str(error))
-        else:
-            reading.know(row.keys(), _KEYS)
-            yield record
+    return json_records(lines, reading, _KEYS, _record)
 
 
 def _record(row: dict[str, Any]) -> Record:

@@ -10,8 +10,9 @@ from decimal import Decimal, InvalidOperation
 from collector.schema.columns import TIME_US_MAX
 from collector.schema.trace_rows import format_seconds, parse_count, parse_token
 from workload.formats.format import Format, Zero, chunked, holds
-from workload.formats.reading import Reading, csv_cells, csv_header, numbered
+from workload.formats.reading import Reading, csv_header, numbered
 from workload.formats.record import Record
+from workload.formats.rows import csv_records
 from workload.formats.told import Told
 
 HEADER = ("request_id", "timestamp", "input_tokens", "output_tokens")
@@ -23,21 +24,16 @@ def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     place = csv_header(rows, HEADER, "ServeGen")
     reading.know(place.keys(), frozenset(HEADER))
     id_at, at, request_at, response_at = (place[name] for name in HEADER)
-    for line in rows:
-        try:
-            cells = csv_cells(line)
-            record = Record(
-                submitted_us=_seconds(cells[at].strip()),
-                request_id=parse_token("request_id", cells[id_at].strip()),
-                request_tokens=parse_count("input_tokens", cells[request_at].strip()),
-                response_tokens=parse_count("output_tokens", cells[response_at].strip()),
-            )
-        except ValueError as error:
-            reading.bad(str(error))
-        except IndexError:
-            reading.bad(f"only {len(csv_cells(line))} columns, the header has {len(place)}")
-        else:
-            yield record
+
+    def parse(cells: list[str]) -> Record:
+        return Record(
+            submitted_us=_seconds(cells[at].strip()),
+            request_id=parse_token("request_id", cells[id_at].strip()),
+            request_tokens=parse_count("input_tokens", cells[request_at].strip()),
+            response_tokens=parse_count("output_tokens", cells[response_at].strip()),
+        )
+
+    yield from csv_records(rows, reading, len(place), parse)
 
 
 def _seconds(text: str) -> int:

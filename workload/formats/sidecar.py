@@ -13,10 +13,11 @@ from collector.schema.columns import COLUMNS, TIME_US_MAX, ColumnType
 from collector.schema.events import Kind, Outcome
 from collector.schema.trace_rows import LOG_TYPES
 from workload.formats.format import Format, holds
-from workload.formats.reading import Reading, numbered
+from workload.formats.reading import Reading
 from workload.formats.record import Record
+from workload.formats.rows import json_records
 from workload.formats.told import Told
-from workload.formats.values import json_object, token, whole
+from workload.formats.values import token, whole
 
 _FIELDS = tuple(column.name for column in COLUMNS[Kind.COMPLETION])
 _COUNTS = ("request_tokens", "response_tokens", "cached_tokens")
@@ -31,15 +32,7 @@ _LINES = 1_000
 
 def read(lines: Iterable[bytes], reading: Reading) -> Iterator[Record]:
     """Return the requests of a sidecar."""
-    for line in numbered(lines, reading):
-        try:
-            row = json_object(line)
-            record = _record(row)
-        except ValueError as error:
-            reading.bad(str(error))
-        else:
-            reading.know(row.keys(), _KEYS)
-            yield record
+    return json_records(lines, reading, _KEYS, _record)
 
 
 def _record(row: dict[str, Any]) -> Record:
