@@ -74,6 +74,13 @@ def _beginning(path: str) -> bytes:
         return b""
 
 
+def _expect_a_row(source: Source, path: str) -> None:
+    if next(source.rows(), None) is None:
+        why = f" ({source.first_bad})" if source.first_bad else ""
+        raise OperatorError(f"{path}: no usable row{why}")
+    source.bad_rows, source.first_bad = 0, None
+
+
 class TraceFile:
     """A BurstGPT (6 or 8 columns) or Azure CSV that can be read again and again.
 
@@ -96,13 +103,7 @@ class TraceFile:
             raise OperatorError(f"cannot read the trace {path}: {error.strerror or error}") from None
         except BadTrace as error:
             raise OperatorError(f"{path}: {error}") from None
-        self._expect_a_row()
-
-    def _expect_a_row(self) -> None:
-        if next(self.rows(), None) is None:
-            why = f" ({self.first_bad})" if self.first_bad else ""
-            raise OperatorError(f"{self.path}: no usable row{why}")
-        self.bad_rows, self.first_bad = 0, None
+        _expect_a_row(self, path)
 
     def rows(self) -> Iterator[TraceRow]:
         """Return the rows from the beginning, in file order."""
@@ -145,13 +146,7 @@ class OtherFile:
             self.size_bytes = self.path.stat().st_size
         except OSError as error:
             raise OperatorError(f"cannot read the trace {path}: {error.strerror or error}") from None
-        self._expect_a_row()
-
-    def _expect_a_row(self) -> None:
-        if next(self.rows(), None) is None:
-            why = f" ({self.first_bad})" if self.first_bad else ""
-            raise OperatorError(f"{self.path}: no usable row{why}")
-        self.bad_rows, self.first_bad = 0, None
+        _expect_a_row(self, path)
 
     def rows(self) -> Iterator[TraceRow]:
         """Return the rows from the beginning, in file order."""
