@@ -119,18 +119,18 @@ class _Work:
         self._trace, self._options, self._calendar, self._back = trace, options, calendar, back
         self.leaves = leaves(trace, options.classes_max)
         self._arrivals = Arrivals.of(trace.submitted_us, trace.resolution_us)
+        none = Arrivals.of(trace.submitted_us[:0], trace.resolution_us)
+        self._searched = self._arrivals if options.bursts else none
         self._tallies: list[Future[Tallies]] = []
         self._seconds = seconds_since(trace.submitted_us, self._arrivals.start) if self._arrivals.whole else None
 
     def search(self, pool: Executor) -> Future[list[Episode]]:
         """Start the search for bursts."""
-        trace = self._trace
-        none = Arrivals.of(trace.submitted_us[:0], trace.resolution_us)
-        return pool.submit(episodes, self._arrivals.by_second() if self._options.bursts else none, AnalysisSettings())
+        return pool.submit(episodes, self._searched.by_second(), AnalysisSettings())
 
     def bursts(self, searched: Future[list[Episode]]) -> Bursts:
         """Return what is told of the bursts found."""
-        return told(searched.result(), self._arrivals, AnalysisSettings())
+        return told(searched.result(), self._searched, AnalysisSettings())
 
     def parts(self, pool: Executor) -> dict[str, Future[Any]]:
         """Start the parts of all requests together, the longest first. A part waits for none that is started later."""

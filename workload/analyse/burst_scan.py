@@ -6,23 +6,24 @@ takes over where something would sound, until that burst is over, and wherever i
 """
 
 from functools import partial
+from math import sqrt
 from operator import ge
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.processors.bursts import SECOND_US, SILENCE_S
+from streams.processors.bursts import SILENCE_S
 from streams.processors.outputs import Episode
 from streams.processors.scan_windows import LONGEST_S, SPANS_S
 from streams.processors.scanz import ScanZ
 from streams.processors.settings import AnalysisSettings
-from streams.stats.anscombe import burst_count
 from workload.analyse.arrivals import Arrivals
 from workload.analyse.quiet_rate import BIN_S, BLOCK_S, BLOCKS, LEAD_S, QuietRate
 
 _CHUNK = 1 << 12
-_SHARES = np.array(SPANS_S)[:, None] / BLOCK_S
+_SPANS = np.array(SPANS_S)[:, None]
+_SHARES = _SPANS / BLOCK_S
 _OFF = 1e-9  # near the threshold the detector itself decides
 _EXPECTED_MIN = 1e-3  # as ``streams.processors.scan_windows``
 _RECENT_S = 63
@@ -50,7 +51,7 @@ class _Scan:
         self._detector = ScanZ("", settings)
         self._found: list[Episode] = []
         self._next = first
-        self._alike_until = first  # so long after a burst windows are short, and only the detector knows how
+        self._reach_from = first  # no window reaches back before: where the last burst ended
         self._blocks = (self._until - first) // BLOCK_S
         low = LONGEST_S + BLOCK_S
         self._arrivals: list[int] = np.diff(self._upto[low : low + self._blocks * BLOCK_S + 1 : BLOCK_S]).tolist()
@@ -99,8 +100,6 @@ class _Scan:
         end = min(at + BLOCK_S, self._until)
         self._found += self._detector.feed(at, self._counts[at - self._base : end - self._base].tolist())
         self._next = at + BLOCK_S
-        if self._found and self._found[-1].end is not None:
-            self._alike_until = self._found[-1].end // SECOND_US + LONGEST_S
 
     def _between(self, start: int, end: int) -> int:
         low, high = (min(max(s - self._base, 0), len(self._upto) - 1) for s in (start, end))
@@ -109,19 +108,19 @@ class _Scan:
     def _ready(self) -> dict[str, Any] | None:
         """Return the detector's state if nothing but the expectation matters now; else None."""
         at = self._next
-        if self._detector.active or at < self._alike_until or at + BLOCK_S > self._until:
+        if self._detector.active or at + BLOCK_S > self._until:
             return None
         facts = self._detector.dump()
         first, rate = facts["first"], facts["rate"]
         calm = first is not None and facts["burst"] is None and not rate["pending"]
         if not calm or rate["expected"] is None or rate["profile"]["end"] != at:
             return None
-        long_ago = at - first >= self._settings.burst_warmup_s and at - facts["windows"]["start"] >= LONGEST_S
-        return facts if long_ago else None
+        return facts if at - first >= self._settings.burst_warmup_s else None
 
     def _quiet(self, facts: dict[str, Any]) -> None:
         """Follow quiet blocks from now; hand over to the detector where something sounds or falls silent."""
         rate = QuietRate(facts["rate"], self._settings.burst_profile_days)
+        self._reach_from = facts["windows"]["start"]
         block = begun = (self._next - self._first) // BLOCK_S
         while block < self._blocks and not self._sounds(block, rate.expected, rate.dispersion):
             start = self._first + block * BLOCK_S
@@ -136,22 +135,39 @@ class _Scan:
 
     def _sounds(self, block: int, expected: float, dispersion: float) -> bool:
         """True if a window reaches the threshold in a block, or all is forgotten after it."""
-        return not self._passing(block, [expected], [dispersion])
+        limits = self._limits(expected, dispersion)
+        return bool(self._silent[block]) or any(map(ge, self._within(block, 1)[:, 0].tolist(), limits))
 
     def _passing(self, block: int, expected: list[float], dispersion: list[float]) -> int:
         """Return how many blocks pass from ``block`` on before one sounds."""
         n = len(expected)
-        threshold, tolerance = self._settings.burst_threshold, self._settings.burst_tolerance
-        least, calm = max(min(expected), _EXPECTED_MIN), min(dispersion)
-        most, silent = self._most[:, block : block + n], self._silent[block : block + n]
-        limits = [burst_count(threshold, least * span / BLOCK_S, calm, tolerance) - _OFF for span in SPANS_S]
-        greatest = (most.max(axis=1) if n > 1 else most[:, 0]).tolist()
-        if not any(map(ge, greatest, limits)) and not silent.any():
+        most, silent = self._within(block, n), self._silent[block : block + n]
+        limits = self._limits(min(expected), min(dispersion))
+        if not any(map(ge, most.max(axis=1).tolist(), limits)) and not silent.any():
             return n
         m = np.maximum(expected, _EXPECTED_MIN) * _SHARES
-        root = np.sqrt(m + 0.375) + threshold / 2 * np.sqrt(dispersion + tolerance**2 * m)
+        wide = np.sqrt(dispersion + self._settings.burst_tolerance**2 * m)
+        root = np.sqrt(m + 0.375) + self._settings.burst_threshold / 2 * wide
         sounds = (most >= root * root - 0.375 - _OFF).any(axis=0) | silent
         return int(np.argmax(sounds)) if sounds.any() else n
+
+    def _limits(self, expected: float, dispersion: float) -> list[float]:
+        """Return the requests with which each window reaches the threshold, as ``streams.stats.anscombe``."""
+        half, tolerance2 = self._settings.burst_threshold / 2, self._settings.burst_tolerance**2
+        per_s = max(expected, _EXPECTED_MIN) / BLOCK_S
+        return [
+            (sqrt(per_s * span + 0.375) + half * sqrt(dispersion + tolerance2 * per_s * span)) ** 2 - 0.375 - _OFF
+            for span in SPANS_S
+        ]
+
+    def _within(self, block: int, n: int) -> NDArray[Any]:
+        """Return the most requests in each window that is used in these blocks: (spans, n)."""
+        most = self._most[:, block : block + n]
+        reach = self._first + block * BLOCK_S + 1 - self._reach_from
+        if reach >= LONGEST_S:
+            return most
+        used: NDArray[Any] = most * (reach + BLOCK_S * np.arange(n) >= _SPANS)
+        return used
 
     def _facts_now(self, facts: dict[str, Any]) -> dict[str, Any]:
         at, rate = self._next, facts["rate"]
@@ -161,7 +177,7 @@ class _Scan:
             "recent": recent[-_RECENT_S:].tolist(),
             "newest": at - 1,
             "start": facts["windows"]["start"],
-            "reach": LONGEST_S,
+            "reach": min(at + 1 - self._reach_from, LONGEST_S),
             "expected": max(rate["expected"], _EXPECTED_MIN),
             "dispersion": rate["level"]["dispersion"],
         }
