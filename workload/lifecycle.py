@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 
 import orjson
 
@@ -18,13 +19,15 @@ def print_ready(component: str, **facts: object) -> None:
     sys.stdout.flush()
 
 
-def stop_on_signals() -> asyncio.Event:
-    """Return an event that SIGTERM or SIGINT sets; the second signal ends the process at once."""
+def stop_on_signals(last: Callable[[], None] = lambda: None) -> asyncio.Event:
+    """Return an event that SIGTERM or SIGINT sets; the second signal calls ``last`` and ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def on_signal(number: int) -> None:
         if stop.is_set():
+            with contextlib.suppress(Exception):  # nothing may keep it from ending
+                last()
             os._exit(128 + number)
         stop.set()
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,23 @@ def test_ctrl_c_prints_what_was_measured_keeps_the_files_and_exits_0(tmp_path):
     assert "send lag" in out
     assert "Traceback" not in err
     assert 10 <= len(measured.read_text().splitlines()) - 1 < 5000
+
+
+def test_a_second_ctrl_c_ends_it_at_once_and_leaves_nothing_behind(tmp_path):
+    trace = trace_file(tmp_path / "t.csv", rows(500, gap_s=0.01, response=2))
+
+    def interrupt(process, n):
+        if n == 1:
+            os.kill(process.pid, signal.SIGINT)
+            threading.Timer(0.3, os.kill, (process.pid, signal.SIGINT)).start()
+
+    async def never(*_):
+        await asyncio.sleep(30)
+
+    argv = ("replay", trace, "--url", "URL", "--out", str(tmp_path / "o.csv"), "--requests", str(tmp_path / "r.csv"))
+    code, out, err = served(never, *argv, on_request=interrupt)
+    assert (code, out) == (130, ""), err
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
 def test_where_nothing_succeeds_the_exit_code_is_1_and_the_hint_says_why(tmp_path):

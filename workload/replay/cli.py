@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +43,9 @@ def main(argv: list[str]) -> int:
         kafka = _kafka(args)
         player = Player(options, loop=args.loop, observers=[*sheets, *([kafka.stream] if kafka else [])])
         quiet_gc()
-        summary = asyncio.run(_replay(args, player, source, kafka))
+        summary = asyncio.run(_replay(args, player, source, kafka, sheets))
     except BaseException:
-        for sheet in sheets:
-            sheet.discard()
+        _discard(sheets)
         raise
     summary = {**summary, "priority": priority}
     try:
@@ -56,9 +56,9 @@ def main(argv: list[str]) -> int:
 
 
 async def _replay(
-    args: argparse.Namespace, player: Player, source: Source, kafka: "KafkaEvents | None"
+    args: argparse.Namespace, player: Player, source: Source, kafka: "KafkaEvents | None", sheets: list[SheetFile]
 ) -> dict[str, Any]:
-    stop = stop_on_signals()
+    stop = stop_on_signals(partial(_discard, sheets))
     began_s = time.perf_counter()
     share = _share_done(player, source, began_s, loop=args.loop)
     shown = sys.stderr.isatty() and not args.no_progress
@@ -90,6 +90,11 @@ def _sheets(args: argparse.Namespace) -> list[SheetFile]:
             begun.discard()
         raise
     return sheets
+
+
+def _discard(sheets: list[SheetFile]) -> None:
+    for sheet in sheets:
+        sheet.discard()
 
 
 def _kafka(args: argparse.Namespace) -> "KafkaEvents | None":
