@@ -51,8 +51,9 @@ class Burstiness:
     Attributes:
         window_s: the windows' length; they begin at whole multiples of it. ``gaps_min``: gaps a window needs.
         overall: of the whole trace as one.
-        windows: columns, a row a window with at least one request: ``start_s``, ``n`` (requests), ``gaps`` (that end
-            in it), ``rate_per_s``, ``cv``, ``alpha``, ``beta``, ``method`` (text or None), ``misfit``,
+        windows: columns, a row a window with at least one request: ``start_s``, ``covered_s`` (how much of it lies
+            within the trace), ``n`` (requests), ``gaps`` (that end in it), ``rate_per_s`` (over the covered part), ``cv``,
+            ``alpha``, ``beta`` (= alpha x rate_per_s), ``method`` (text or None), ``misfit``,
             ``best`` (family of the smallest AIC, or None) and, for each family F of ``FAMILIES``,
             ``F_log_likelihood``, ``F_aic``, ``F_ks`` and ``F_<parameter>`` (``PARAMETERS``).
         likelihood: what the log-likelihoods are of: "density" (fine stamps, gaps in seconds) or "interval" (whole

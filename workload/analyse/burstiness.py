@@ -15,7 +15,7 @@ from workload.analyse.cut_fits import Fit
 from workload.analyse.interarrival import MLE, describe_arrivals
 from workload.analyse.plain import Columns
 from workload.analyse.quantiles import quantiles
-from workload.analyse.windows import GapWindows, Mapper, fit_cut, fit_fine, gap_windows
+from workload.analyse.windows import GapWindows, Mapper, fit_cut, fit_fine, gap_windows, window_rates
 from workload.trace.columns import Int64s
 
 Floats = NDArray[np.float64]
@@ -45,7 +45,7 @@ def burstiness(arrivals: Arrivals, *, window_s: int, mapper: Mapper = map) -> Bu
         few_ties = windows.zeros <= ZEROS_MAX * windows.gaps
         fits = fit_fine(windows, gaps, enough & few_ties, mapper)
         shapes = _fine_shapes(windows, gaps, fits["gamma"], enough)
-    columns = _columns(windows, fits, shapes, enough, (window_s, arrivals.unit_us / SECOND_US))
+    columns = _columns(arrivals, windows, fits, shapes, window_s)
     return Burstiness(
         window_s=window_s,
         gaps_min=GAPS_MIN,
@@ -130,28 +130,31 @@ def _fine_shapes(
 
 
 def _columns(
+    arrivals: Arrivals,
     windows: GapWindows,
     fits: dict[str, Fit],
     shapes: tuple[Floats, NDArray[np.object_]],
-    enough: NDArray[np.bool_],
-    grid_s: tuple[int, float],
+    window_s: int,
 ) -> Columns:
-    """Return the windows' table; ``grid_s``: the length of a window and of the clock's unit."""
-    window_s, unit_s = grid_s
+    """Return the windows' table."""
     shape, method = shapes
+    enough = windows.gaps >= GAPS_MIN
+    start_s = windows.index * float(window_s)
+    covered_s, rate = window_rates(start_s, windows.n, window_s, (arrivals.first_s, arrivals.last_s))
     c2 = np.where(enough, windows.squared_cv(), np.nan)
     with np.errstate(all="ignore"):
-        gap_rate = windows.gaps / (windows.total * unit_s)
+        gap_rate = windows.gaps / (windows.total * arrivals.unit_us / SECOND_US)
         fair = (method == MLE) | (method == YE_CHEN) | ((method == TRIANGULAR) & (gap_rate <= _MISFIT_RATE_MAX))
         misfit = np.where(fair, -np.log(c2 * shape), np.nan)
     columns: Columns = {
-        "start_s": windows.index * float(window_s),
+        "start_s": start_s,
+        "covered_s": covered_s,
         "n": windows.n,
         "gaps": windows.gaps,
-        "rate_per_s": windows.n / window_s,
+        "rate_per_s": rate,
         "cv": np.sqrt(c2),
         "alpha": shape,
-        "beta": shape * gap_rate,
+        "beta": shape * rate,
         "method": method,
         "misfit": np.where(np.isfinite(misfit), misfit, np.nan),
     }

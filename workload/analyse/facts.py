@@ -49,7 +49,7 @@ class RateFacts:
     """Requests over time.
 
     Attributes:
-        n: requests; ``mean_per_s`` over the span (None below two requests or for no span).
+        n: requests; ``mean_per_s`` the gaps over the span, as everywhere (None without a span).
         peak_minute_per_s: the rate in the busiest minute; ``peak_hour_per_s`` in the busiest hour.
         series: ``start_s`` (since the first request's bin), ``per_s``: at most 2,000 bins of ``series_step_s``.
         hour_of_day: 24 rates per second, over the covered part of each hour, None where the trace has none of it; the

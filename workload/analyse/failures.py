@@ -9,6 +9,7 @@ from workload.analyse.facts import Failures
 from workload.analyse.plain import Columns
 from workload.analyse.quantiles import correlation, ranks
 from workload.analyse.rates import nice_step_s
+from workload.analyse.windows import window_rates
 from workload.trace.columns import Int64s, Labels, OutcomeCode, Trace
 
 Floats = NDArray[np.float64]
@@ -32,8 +33,10 @@ def failures(trace: Trace, window_s: int, starts_s: Floats, cv: Floats) -> Failu
     edges_us = np.append(starts_s, np.inf) * _SECOND_US
     places = np.searchsorted(trace.submitted_us, edges_us[:-1])
     window_failed, window_n = (_per_window(column, places) for column in (failed, answered))
-    requests = np.diff(places, append=len(trace))
-    rate = requests / window_s
+    requests = np.diff(places, append=len(trace)).astype(np.int64)
+    unit_us = _SECOND_US if trace.resolution_us >= _SECOND_US else 1
+    ends = trace.submitted_us[[0, -1]] // unit_us * unit_us / _SECOND_US if len(trace) else np.zeros(2)
+    rate = window_rates(starts_s, requests, window_s, (float(ends[0]), float(ends[1])))[1]
     return Failures(
         n=n,
         failed=k,

@@ -81,7 +81,7 @@ def rates(arrivals: Arrivals, calendar: Calendar) -> RateFacts:
     weekday, week = _week(hour, hourly, covered, calendar)
     return RateFacts(
         n=arrivals.n,
-        mean_per_s=arrivals.n / span_s,
+        mean_per_s=(arrivals.n - 1) / span_s,
         peak_minute_per_s=int(counts(arrivals, 60)[1].max()) / 60 if span_s >= 60 else None,
         peak_hour_per_s=int(hourly.max()) / HOUR_S if span_s >= HOUR_S else None,
         series_step_s=step_s,

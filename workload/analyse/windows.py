@@ -22,6 +22,7 @@ Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]  # ``map
 _SMALL = 64  # whole gaps below are counted in a table; the few above are sorted
 _WINDOWS_AT_ONCE = 1_000
 _GAPS_AT_ONCE = 50_000
+_COVERED_MIN = 0.05  # of a window, for a rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,20 @@ def gap_windows(arrivals: Arrivals, window: int) -> tuple[GapWindows, Whole]:
     total = (at[first + stamps - 1] - at[first]).astype(np.float64)
     index = place[first].astype(np.int64) + arrivals.start // window
     return GapWindows(index, n, first, total, squares, n - stamps), gaps
+
+
+def window_rates(start_s: Floats, n: Ints, window_s: int, ends_s: tuple[float, float]) -> tuple[Floats, Floats]:
+    """Return the seconds of each window that lie within the trace (``ends_s``: first and last request), and its rate.
+
+    Requests over the covered seconds; the first request of all begins the time and is not counted, so that the rate of
+    a trace in one window is the rate of the trace. NaN below a twentieth of a window: one request would be its rate.
+    """
+    first, last = ends_s
+    covered: Floats = np.clip(np.minimum(start_s + window_s, last) - np.maximum(start_s, first), 0, window_s)
+    enough = (covered > 0) & ((covered >= window_s * _COVERED_MIN) | (covered >= last - first))
+    with np.errstate(all="ignore"):
+        rate: Floats = np.where(enough, (n - (start_s <= first)) / covered, np.nan)
+    return covered, rate
 
 
 def fit_cut(windows: GapWindows, gaps: Whole, fitted: NDArray[np.bool_], mapper: Mapper) -> dict[str, Fit]:

@@ -1,5 +1,7 @@
 """What a short trace cannot tell is not told as a number."""
 
+import numpy as np
+import pytest
 from rich.console import Console
 
 from tests.support.report_made import bare
@@ -7,6 +9,7 @@ from tests.support.report_pages import Page
 from workload.analyse.analysis import Options, analyse
 from workload.report.analysis_html import analysis_page
 from workload.report.analysis_text import analysis_text
+from workload.trace.columns import OutcomeCode, Trace
 
 
 def _told(facts):
@@ -30,3 +33,25 @@ def test_what_was_not_searched_of_a_longer_trace_is_told():
     assert longer["bursts"]["n"] == 0
     for told in _told(longer):
         assert "No burst was found. The first 5 min, in which the detector learns, were not searched." in told
+
+
+@pytest.mark.parametrize("resolution_us", [1, 1_000_000])
+def test_a_window_that_the_trace_does_not_fill_has_the_rate_of_what_it_fills(resolution_us):
+    rng = np.random.default_rng(1)
+    times = np.cumsum(rng.exponential(1e6 / 1.5, 60)).astype(np.int64) // resolution_us * resolution_us
+    failed = np.where(rng.random(60) < 0.3, OutcomeCode.FAILED, OutcomeCode.OK).astype(np.int8)
+    trace = Trace.build(times, outcome=failed, resolution_us=resolution_us)
+    facts = analyse(trace, Options(classes_max=0)).as_dict()
+    found, mean = facts["burstiness"], facts["rate"]["mean_per_s"]
+    assert mean == pytest.approx(59e6 / (times[-1] - times[0])) == pytest.approx(found["overall"]["rate_per_s"])
+    assert found["windows"]["covered_s"] == [pytest.approx(facts["file"]["span_s"])]
+    assert found["windows"]["rate_per_s"] == [pytest.approx(mean)]
+    assert found["quantiles"]["beta"]["p50"] == pytest.approx(found["quantiles"]["alpha"]["p50"] * mean)
+    assert facts["failures"]["by_load"]["from_per_s"] == [pytest.approx(mean)]
+
+
+def test_windows_at_the_ends_have_the_rate_of_steady_traffic():
+    facts = analyse(Trace.build(np.arange(700, 3100, 2) * 1_000_000), Options(classes_max=0)).as_dict()
+    windows = facts["burstiness"]["windows"]
+    assert windows["covered_s"] == [500, 1200, 698]
+    assert windows["rate_per_s"] == pytest.approx([0.5, 0.5, 0.5], rel=0.01)
