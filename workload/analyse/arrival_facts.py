@@ -16,7 +16,8 @@ class ArrivalStats:
             ``alpha_upper`` its 95 % interval where there is an honest one; ``method`` which estimator (see
             ``streams.stats.gamma_fit`` and "mle").
         misfit: ln(alpha by moments/alpha by likelihood): 0 for Gamma gaps, below for heavier tails.
-        idc, allan: index of dispersion and Allan factor by scale in seconds ("1", "10", "60").
+        idc, allan: index of dispersion and Allan factor by scale in seconds ("1", "10", "60"); None for fewer
+            than 30 bins: two or three counts have a variance that says nothing.
     """
 
     n: int
@@ -52,8 +53,8 @@ class Burstiness:
         window_s: the windows' length; they begin at whole multiples of it. ``gaps_min``: gaps a window needs.
         overall: of the whole trace as one.
         windows: columns, a row a window with at least one request: ``start_s``, ``covered_s`` (how much of it lies
-            within the trace), ``n`` (requests), ``gaps`` (that end in it), ``rate_per_s`` (over the covered part), ``cv``,
-            ``alpha``, ``beta`` (= alpha x rate_per_s), ``method`` (text or None), ``misfit``,
+            within the trace), ``n`` (requests), ``gaps`` (that end in it), ``rate_per_s`` (over the covered part),
+            ``cv``, ``alpha``, ``beta`` (= alpha x rate_per_s), ``method`` (text or None), ``misfit``,
             ``best`` (family of the smallest AIC, or None) and, for each family F of ``FAMILIES``,
             ``F_log_likelihood``, ``F_aic``, ``F_ks`` and ``F_<parameter>`` (``PARAMETERS``).
         likelihood: what the log-likelihoods are of: "density" (fine stamps, gaps in seconds) or "interval" (whole

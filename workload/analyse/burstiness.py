@@ -139,7 +139,7 @@ def _columns(
     """Return the windows' table."""
     shape, method = shapes
     enough = windows.gaps >= GAPS_MIN
-    start_s = windows.index * float(window_s)
+    start_s: Floats = (windows.index * float(window_s)).astype(np.float64)
     covered_s, rate = window_rates(start_s, windows.n, window_s, (arrivals.first_s, arrivals.last_s))
     c2 = np.where(enough, windows.squared_cv(), np.nan)
     with np.errstate(all="ignore"):

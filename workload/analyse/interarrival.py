@@ -10,7 +10,7 @@ from streams.stats.gamma_fit import MOMENT, TRIANGULAR, YE_CHEN, ZEROS_MAX, Binn
 from streams.stats.misfit import misfit
 from workload.analyse.arrival_facts import ArrivalStats
 from workload.analyse.arrivals import SECOND_US, Arrivals
-from workload.analyse.counts import SparseCounts, whole_bins
+from workload.analyse.counts import BINS_MIN, SparseCounts, whole_bins
 from workload.analyse.sums import dot
 from workload.trace.columns import Int64s
 
@@ -42,7 +42,9 @@ def describe_arrivals(arrivals: Arrivals) -> ArrivalStats:
     counts = {scale: second.coarser(scale) if scale > 1 else second for scale in SCALES_S}
     bins = {scale: whole_bins(arrivals, scale * SECOND_US) for scale in SCALES_S}
     fit = _fit(arrivals, c2, rate, counts, bins) if rate else None
-    spread = {scale: counts[scale].dispersion(bins[scale]) if bins[scale] > 1 else (None, None) for scale in SCALES_S}
+    spread = {
+        scale: counts[scale].dispersion(bins[scale]) if bins[scale] >= BINS_MIN else (None, None) for scale in SCALES_S
+    }
     return ArrivalStats(
         n=n,
         gaps=gaps,

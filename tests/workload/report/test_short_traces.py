@@ -55,3 +55,13 @@ def test_windows_at_the_ends_have_the_rate_of_steady_traffic():
     windows = facts["burstiness"]["windows"]
     assert windows["covered_s"] == [500, 1200, 698]
     assert windows["rate_per_s"] == pytest.approx([0.5, 0.5, 0.5], rel=0.01)
+
+
+def test_no_dispersion_is_told_of_a_few_bins():
+    rng = np.random.default_rng(2)
+    facts = analyse(Trace.build(np.sort(rng.integers(0, 290_000_000, 500))), Options(classes_max=0)).as_dict()
+    overall = facts["burstiness"]["overall"]
+    assert overall["idc"]["60"] is overall["allan"]["60"] is overall["idc"]["10"] is None
+    assert overall["idc"]["1"] is not None
+    assert all(bins >= 30 for bins in facts["dispersion"]["scales"]["bins"])
+    assert "Counts per 60 s" not in _told(facts)[0]
