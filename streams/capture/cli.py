@@ -39,7 +39,8 @@ examples:
   burstwatch trace export ./captured --out trace.csv
 
 With --metrics-port, /metrics shows what METRICS.md lists under Capture, and /healthz fails if recording is stuck.
-A segment is finished (and seen by export) after 60 s of event time, 100,000 events or 64 MiB, and at SIGTERM.
+A segment is finished (and seen by export) after 60 s of event time, 100,000 events or 64 MiB, and at SIGTERM. One that
+holds no request, and no engine counter that rose, may stay open for 10,000 messages: it would change no export.
 At a restart the newest finished file says where to go on. Ctrl-C or SIGTERM finishes what is open and exits 0.
 
 A full disk pauses it: messages stay in Kafka, the lag grows (capture_lag_messages), and it goes on when there is room.

@@ -143,7 +143,7 @@ class StreamTally:
     last_time: int = 0
 
     def add(self, batch: Batch, time_us: int | None) -> bool:
-        """Count a message; False if it was counted before. ``time_us``: see ``event_time``."""
+        """Count a message; False if it was counted before. ``time_us``: see ``clock_time``."""
         new = self.seqs.add(batch.seq)
         self.dropped = max(self.dropped, batch.dropped)
         if new:
@@ -170,6 +170,16 @@ def event_time(batch: Batch) -> int | None:
     if batch.watermark is None and batch.n and batch.kind is not Kind.RESOURCE:
         return int(max(batch.columns["submitted_at"]))  # type: ignore[arg-type] # decode: ints
     return batch.watermark
+
+
+def clock_time(batch: Batch) -> int | None:
+    """Return what a message says of its agent's clock: its event time, or else its newest reading's time.
+
+    For the length of a segment only: a reading promises nothing of requests.
+    """
+    if batch.watermark is None and batch.n and batch.kind is Kind.RESOURCE:
+        return int(max(batch.columns["at"]))  # type: ignore[arg-type] # decode: ints
+    return event_time(batch)
 
 
 @dataclass(slots=True)
@@ -230,6 +240,10 @@ class ServiceTally:
             engine.rose = (engine.rose[0] + rose[0], engine.rose[1] + rose[1])
             engine.resets += reset
             engine.last, engine.last_at = counters, at
+
+    def rose(self) -> bool:
+        """Return whether a counter of an engine rose between two readings."""
+        return any(engine.rose != (0, 0) for engine in self.engines.values())
 
     def seen(self) -> ServiceSeen:
         """Return what was counted so far."""

@@ -25,7 +25,7 @@ from collector.schema import codec_json
 from collector.schema.codec import Batch, Encoding, decode, encoding_of
 from collector.schema.errors import BadMessage
 from collector.schema.events import Kind
-from streams.capture.footer import Footer, ServiceTally, StreamTally, event_time, footer_of
+from streams.capture.footer import Footer, ServiceTally, StreamTally, clock_time, event_time, footer_of
 
 FORMAT = "burstwatch-segment"
 VERSION = 1
@@ -134,10 +134,18 @@ class SegmentBuilder:
         """Return how much event time the segment covers: the widest of its agents' own clocks."""
         return max((stream.span_us() for stream in self._streams.values()), default=0)
 
+    def has_news(self) -> bool:
+        """Return whether an export would say something else with this segment: of requests, or engines' counters."""
+        return (
+            self.rows > 0
+            or any(stream.arrivals for stream in self._streams.values())
+            or any(service.rose() for service in self._services.values())
+        )
+
     def _note(self, batch: Batch) -> None:
-        time_us = event_time(batch)
-        if self._streams.setdefault((batch.agent, batch.boot, batch.key), StreamTally()).add(batch, time_us):
-            self._services.setdefault(batch.key, ServiceTally()).add(batch, time_us)
+        stream = self._streams.setdefault((batch.agent, batch.boot, batch.key), StreamTally())
+        if stream.add(batch, clock_time(batch)):
+            self._services.setdefault(batch.key, ServiceTally()).add(batch, event_time(batch))
 
     def _note_times(self, submitted: Any) -> None:  # noqa: ANN401 - decode has checked: a list of integers
         earliest, latest = min(submitted), max(submitted)

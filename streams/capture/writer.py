@@ -38,11 +38,11 @@ class Rotation:
     bytes: int = 64 * 1024 * 1024
 
     def due(self, segment: SegmentBuilder) -> bool:
-        """True if ``segment`` should be finished now. Segments without events may grow longer."""
+        """True if ``segment`` should be finished now. One without any news may grow longer: nobody waits for it."""
         if segment.rows >= self.events or segment.bytes >= self.bytes or segment.messages >= _MESSAGES_MAX:
             return True
-        old = segment.rows > 0 and segment.span_us() >= self.span_us
-        return old and segment.messages >= _MESSAGES_MIN
+        old = segment.messages >= _MESSAGES_MIN and segment.span_us() >= self.span_us
+        return old and segment.has_news()
 
 
 @dataclass(slots=True)

@@ -275,3 +275,29 @@ def test_the_writer_puts_it_all_into_the_last_line(tmp_path: Path):
     listed = list_segments(tmp_path)
     assert completeness(listed, Only())["chat"]["ratio"] == 1.0
     assert open_requests(listed, Removed(), Only())["count"] == 1
+
+
+def test_a_minute_in_which_only_the_engines_counters_rise_is_seen_by_an_export(tmp_path: Path):
+    """Requests that reach engines past the agents show as such a minute later, not after 10,000 messages."""
+    writer = SegmentWriter(DiskFolder(tmp_path), TOPIC, Rotation())
+    for second in range(70):
+        writer.add(0, second, reading(second * 1_000_000, ok=second))
+    (listed,) = list_segments(tmp_path)
+    assert listed.name.last == 60
+
+
+def test_minutes_in_which_no_counter_rises_leave_no_file_each(tmp_path: Path):
+    writer = SegmentWriter(DiskFolder(tmp_path), TOPIC, Rotation())
+    for second in range(700):
+        writer.add(0, second, reading(second * 1_000_000, ok=7))
+    assert not list(tmp_path.glob("*.seg"))
+
+
+def test_readings_alone_bring_a_segment_with_requests_to_its_end(tmp_path: Path):
+    """The agent of the requests may be gone: the readings of another one say that time goes on."""
+    writer = SegmentWriter(DiskFolder(tmp_path), TOPIC, Rotation())
+    writer.add(0, 0, done(3, seq=0))
+    for second in range(70):
+        writer.add(0, second + 1, reading(second * 1_000_000, ok=7, key="chat"))
+    (listed,) = list_segments(tmp_path)
+    assert (listed.footer.rows, listed.name.last) == (3, 62)  # the first request came at 1 s
