@@ -2,12 +2,11 @@
 
 import argparse
 import csv
+import io
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from collector.schema.errors import OperatorError
 from collector.schema.trace_rows import BURSTGPT_8, format_row
 from workload import builtin
 from workload.arguments import above_zero, require_file
+from workload.formats.output import writing
 from workload.generate.make import DURATION_S, Asked, from_builtin, from_models, from_trace
 from workload.generate.models import built_in_models, find_model
 from workload.generate.output import STDOUT, busy, files_of, report, tell, write_all, write_json
@@ -257,20 +257,15 @@ def _write_builtin(args: argparse.Namespace) -> int:
         duration_s=args.duration_s or DURATION_S,
         rate_per_s=args.rate or builtin.RATE_PER_S,
     )
-    try:
-        with _open(args.out) as out:
-            writer = csv.writer(out, lineterminator="\n")
-            writer.writerow(BURSTGPT_8)
-            writer.writerows(format_row(row, BURSTGPT_8) for row in workload.rows)
-    except OSError as error:
-        raise OperatorError(f"cannot write --out {args.out}: {error.strerror or error}") from None
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(BURSTGPT_8)
+    writer.writerows(format_row(row, BURSTGPT_8) for row in workload.rows)
+    with writing(args.out) as write:
+        write(text.getvalue().encode("ascii"))
     bursts = [
         {"start_s": round(b.start_s, 3), "duration_s": round(b.duration_s, 3), "factor": round(b.factor, 2)}
         for b in workload.bursts
     ]
     print(json.dumps({"rows": len(workload.rows), "seed": args.seed, "bursts": bursts}), file=sys.stderr)
     return 0
-
-
-def _open(path: str) -> AbstractContextManager[IO[str]]:
-    return nullcontext(sys.stdout) if path == "-" else Path(path).open("w", encoding="ascii", newline="")

@@ -1,7 +1,6 @@
 """Made traces onto disk or stdout, and their proofs for people and programs."""
 
 import json
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from collector.schema.errors import OperatorError
+from workload.formats.output import writing
 from workload.generate.make import Made
 from workload.scale.proof import Check, Proof
 from workload.scale.sweep import DRAWS_MAX, NEAR
@@ -20,6 +20,7 @@ from workload.trace.columns import Trace
 from workload.trace.write import write_trace
 
 STDOUT = "-"
+_PIECE_BYTES = 1 << 20
 
 
 def busy(what: str) -> AbstractContextManager[object]:
@@ -40,7 +41,7 @@ def files_of(out: str, made: Sequence[Made]) -> list[Path | None]:
 
 
 def write_all(made: Sequence[Made], files: Sequence[Path | None]) -> None:
-    """Write each trace whole or not at all. Raises ``OperatorError``."""
+    """Write each trace whole or not at all. Raises ``OperatorError``; ends the command if stdout's reader has gone."""
     for one, file in zip(made, files, strict=True):
         if file is None:
             _to_stdout(one.trace)
@@ -52,8 +53,9 @@ def _to_stdout(trace: Trace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "trace.csv"
         write_trace(trace, file)
-        with file.open(encoding="ascii") as lines:
-            shutil.copyfileobj(lines, sys.stdout)
+        with file.open("rb") as read, writing(STDOUT) as write:
+            while piece := read.read(_PIECE_BYTES):
+                write(piece)
 
 
 def report(made: Sequence[Made], files: Sequence[Path | None], seed: int) -> dict[str, object]:
@@ -92,6 +94,8 @@ def tell(made: Sequence[Made], files: Sequence[Path | None]) -> None:
         console.print(_DRAWN, markup=False, soft_wrap=True)
     else:
         console.print(_proof_table(made[0].proof))
+        for words in _legend(made[0].proof):
+            console.print(words, markup=False, soft_wrap=True)
     for one in made:
         for note in one.proof.notes if len(made) == 1 else ():
             console.print(f"note: {note}", markup=False)
@@ -121,21 +125,42 @@ def _cells(check: Check) -> Iterator[str]:
     yield _number(check.realised)
     known = check.lower is not None and check.upper is not None
     yield f"{_number(check.lower)} - {_number(check.upper)}" if known else ""
-    distance = check.name.startswith("KS")
-    yield "" if check.tolerance is None else f"{check.tolerance:.3f}" if distance else f"{check.tolerance:.2%}"
+    yield _tolerance(check)
     yield _verdict(check)
+
+
+def _tolerance(check: Check) -> str:
+    if check.tolerance is None or check.ok is None:
+        return ""
+    told = f"{check.tolerance:.3f}" if check.name.startswith("KS") else f"{check.tolerance:.2%}"
+    return f"{told} or interval" if check.or_interval else told
 
 
 def _verdict(check: Check) -> str:
     if check.ok is None:
-        return "[dim]stated[/dim]"
+        return f"[dim]{_STATED if check.target is None or check.tolerance is None else _TOO_FEW}[/dim]"
     return "ok" if check.ok else "[bold red]differs[/bold red]"
+
+
+def _legend(proof: Proof) -> Iterator[str]:
+    """Yield what the words of the table mean, those that stand in it."""
+    verdicts = {_verdict(check) for check in proof.checks}
+    for word, meaning in _MEANINGS.items():
+        if f"[dim]{word}[/dim]" in verdicts:
+            yield f"{word}: {meaning}"
+    if any(check.or_interval and check.ok is not None for check in proof.checks):
+        yield "or interval: within it, or what was asked lies within chance of what was made"
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
+_STATED, _TOO_FEW = "stated", "too few"
+_MEANINGS = {
+    _STATED: "what came of it; there is nothing to hold it against (no such figure in the model, too short a source)",
+    _TOO_FEW: "too few requests in the source or in what was made: chance would allow anything, so no verdict",
+}
 _DRAWN = (
     f"note: arrival times are drawn until the CV is within {NEAR:.0%} of the asked one, {DRAWS_MAX} times at most; "
     "what is shown is that of the trace that was kept, the nearest"

@@ -1,5 +1,9 @@
 """`workload generate` with hostile names and hardly any requests: shown as they are, judged as little as they bear."""
 
+import os
+import subprocess
+import sys
+
 from burstwatch.cli import main
 from tests.support.workload_models import api_class, model_of
 from workload.model.file import dump_model
@@ -36,3 +40,17 @@ def test_few_requests_are_not_called_different_for_want_of_a_tail(tmp_path, caps
         assert generate(*options, "--out", tmp_path / "t.csv") == 0
         differs += "differs" in capsys.readouterr().err
     assert differs <= 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    """`workload generate --out - | head`: quiet, exit 0, of the built-in workload and of a model."""
+    (tmp_path / "m.toml").write_text(dump_model(model_of(api_class(), name="m")))
+    for source in ([], ["--model", str(tmp_path / "m.toml"), "--rate", "50"]):
+        command = [sys.executable, "-m", "burstwatch", "workload", "generate", *source, "--duration-s", "300"]
+        reads, writes = os.pipe()
+        os.close(reads)
+        done = subprocess.run([*command, "--out", "-"], stdout=writes, stderr=subprocess.PIPE, text=True, check=False)
+        os.close(writes)
+        assert done.returncode == 0
+        assert "Broken pipe" not in done.stderr
+        assert "Traceback" not in done.stderr
