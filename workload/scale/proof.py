@@ -1,12 +1,13 @@
 """What was asked for beside what came of it: rate, burstiness, dispersion, lengths, each with a tolerance. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workload.analyse.burstiness import GAPS_MIN
 from workload.scale.measure import BIN_REQUESTS, Measured, measure, on_clock
 from workload.scale.methods import Scaled
 from workload.trace.columns import Trace
@@ -19,6 +20,7 @@ QUANTILES = (0.5, 0.9, 0.99)
 _KS_TOLERANCE = 0.05
 _KS_99 = 1.63  # two samples: beyond 1.63 sqrt(1/n + 1/m) chance has 1 %
 _KS_POINTS = 250_000
+_SAME = 0.01  # rates as near as this are the same rate
 BURSTINESS = ("cv", *(f"dispersion over {m} requests" for m in BIN_REQUESTS))
 
 
@@ -26,7 +28,8 @@ BURSTINESS = ("cv", *(f"dispersion over {m} requests" for m in BIN_REQUESTS))
 class Check:
     """One figure: what it should be, what it is, by how much it may differ (a ratio, or for KS a distance).
 
-    ``ok`` is None where there is nothing to hold it against; ``lower`` and ``upper`` bound a 95 % interval.
+    ``ok`` is None where there is nothing to hold it against, or there are too few requests to judge; ``lower`` and
+    ``upper`` bound a 95 % interval; ``or_interval``: it is right, too, where the intervals of both meet.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Check:
     ok: bool | None = None
     lower: float | None = None
     upper: float | None = None
+    or_interval: bool = False
 
     @property
     def change(self) -> float | None:
@@ -74,7 +78,9 @@ def within(name: str, target: float | None, realised: float | None, tolerance: f
 def prove_scaling(scaled: Scaled, *, rate_per_s: float, tolerance: float = TOLERANCE) -> Proof:
     """Return the proof of a scaled trace against its source, on the source's clock.
 
-    Tolerances of CV and dispersion are widened by two standard errors: so much two traces of one process differ.
+    Tolerances of CV and dispersion are widened by two standard errors: so much two traces of one process differ. Where
+    either has fewer than 30 gaps nothing is said of them. Counts in seconds are shown where the rate stays what it
+    was: at another rate as many seconds hold other requests.
     """
     source, made = scaled.source, scaled.trace
     stretch = len(made) / scaled.duration_s * _mean_gap_s(source) if len(made) else 1.0
@@ -84,9 +90,9 @@ def prove_scaling(scaled: Scaled, *, rate_per_s: float, tolerance: float = TOLER
     checks = (
         rate_check(len(made), scaled.duration_s, rate_per_s),
         *burstiness_checks(before, after, tolerance),
-        *seconds_checks(measure(made.submitted_us, made.resolution_us), before),
+        *(seconds_checks(measure(made.submitted_us, made.resolution_us), before) if abs(stretch - 1) < _SAME else ()),
         *length_checks(source, made),
-        distance_check("KS of the gaps over their mean", *gaps),
+        _judged(distance_check("KS of the gaps over their mean", *gaps), before, after),
     )
     notes = [f"measured on the source's clock, whole steps of {source.resolution_us / 1e6:g} s"]
     return Proof(
@@ -120,13 +126,13 @@ def rate_check(rows: int, duration_s: float, rate_per_s: float) -> Check:
 
 def burstiness_checks(before: Measured, after: Measured, tolerance: float) -> Iterator[Check]:
     """Yield the checks of CV, alpha (with its interval) and dispersion."""
-    yield within("cv", before.cv, after.cv, tolerance + after.cv_noise())
+    yield _judged(within("cv", before.cv, after.cv, tolerance + after.cv_noise()), before, after)
     a, b = before.stats, after.stats
     near = within("alpha", a.alpha, b.alpha, tolerance)
     meet = None not in (a.alpha_lower, a.alpha_upper, b.alpha_lower, b.alpha_upper) and (
         b.alpha_lower <= a.alpha_upper and a.alpha_lower <= b.alpha_upper  # type: ignore[operator]
     )
-    yield Check(
+    alpha = Check(
         name="alpha",
         target=a.alpha,
         realised=b.alpha,
@@ -134,11 +140,18 @@ def burstiness_checks(before: Measured, after: Measured, tolerance: float) -> It
         ok=near.ok if near.ok is None else near.ok or meet,
         lower=b.alpha_lower,
         upper=b.alpha_upper,
+        or_interval=True,
     )
+    yield _judged(alpha, before, after)
     for m in BIN_REQUESTS:
         bins = max(min(before.rows, after.rows) / m - 1, 1)
         noise = 2 * float(np.sqrt(2 / bins))
         yield within(f"dispersion over {m} requests", before.dispersion[m], after.dispersion[m], tolerance + noise)
+
+
+def _judged(check: Check, before: Measured, after: Measured) -> Check:
+    """Return the check without a verdict if either trace has too few gaps for one: chance would allow anything."""
+    return replace(check, ok=None) if min(before.stats.gaps, after.stats.gaps) < GAPS_MIN else check
 
 
 def seconds_checks(made: Measured, before: Measured | None = None) -> Iterator[Check]:
@@ -213,6 +226,7 @@ def _quantile_check(name: str, before: Sample, after: Sample, q: float) -> Check
         ok=bool(near or three[0] <= target <= three[1]),
         lower=two[0],
         upper=two[1],
+        or_interval=True,
     )
 
 

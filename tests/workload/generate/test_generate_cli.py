@@ -303,3 +303,14 @@ def test_a_trace_that_is_not_its_models_is_found_out():
     assert found["cv of api"] is False
     assert found["KS of gaps of api"] is False
     assert prove_model(replace(other), made, drawn).ok
+
+
+def test_the_words_of_the_proof_are_explained_under_it(files, tmp_path, capsys):
+    assert generate("--model", files / "m.toml", "--duration-s", 60, "--out", tmp_path / "o.csv") == 0
+    told = capsys.readouterr().err
+    assert "stated: what came of it; there is nothing to hold it against" in told
+    assert "too few: " not in told
+    write_trace(renewal(n=4), tmp_path / "four.csv")
+    assert generate("--trace", tmp_path / "four.csv", "--rate", 1, "--by", "model", "--out", tmp_path / "f.csv") == 0
+    told = capsys.readouterr().err
+    assert "too few: too few requests in the source" in told

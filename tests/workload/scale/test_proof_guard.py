@@ -92,3 +92,24 @@ def test_the_distance_is_scipys():
     assert ks_distance(ties_a, ties_b) == pytest.approx(stats.ks_2samp(ties_a, ties_b).statistic)
     big = rng(3).normal(size=260_000)
     assert ks_distance(big, big + 0.1) == pytest.approx(stats.ks_2samp(big, big + 0.1).statistic, abs=1e-4)
+
+
+def test_a_source_of_four_requests_proves_nothing_about_burstiness():
+    source = renewal(n=4, alpha=0.2)
+    made = remodel(source, rng(), rate_per_s=60 / source.span_s)
+    found = {check.name: check for check in prove_scaling(made, rate_per_s=60 / source.span_s).checks}
+    for name in ("cv", "alpha", "KS of the gaps over their mean"):
+        assert found[name].ok is None, found[name]
+
+
+def test_counts_in_seconds_are_beside_the_sources_only_where_the_rate_is_the_same():
+    source = renewal(n=20_000)
+    for factor, shown in ((1.0, True), (30.0, False)):
+        rate = factor * own_rate(source)
+        checks = {
+            check.name: check for check in prove_scaling(compress(source, rate_per_s=rate), rate_per_s=rate).checks
+        }
+        assert ("dispersion at 10 s" in checks) == shown
+        assert checks["dispersion over 10 requests"].target is not None
+        if shown:
+            assert checks["dispersion at 10 s"].realised == pytest.approx(checks["dispersion at 10 s"].target, rel=0.05)
