@@ -49,7 +49,7 @@ rows_of_any_kind = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(rows_of_any_kind, st.sampled_from([1, 1000, 1_000_000]), st.booleans())
 def test_any_trace_is_analysed_and_its_numbers_add_up(rows, step, absolute):
     trace = trace_of(rows, step, absolute=absolute)
@@ -100,10 +100,10 @@ def test_what_cannot_be_known_is_none(rows):
 
 def test_the_order_of_rows_and_the_number_of_threads_do_not_matter():
     rng = np.random.default_rng(0)
-    kinds = rng.choice(["API log", "Conversation log"], 4000)
+    kinds = rng.choice(["API log", "Conversation log"], 1500)
     rows = [
         (int(t), int(rng.integers(1, 900)), int(rng.integers(0, 90)), int(rng.random() < 0.1), "m", kind, None, 3)
-        for t, kind in zip(rng.integers(0, 40_000, 4000), kinds, strict=True)
+        for t, kind in zip(rng.integers(0, 40_000, 1500), kinds, strict=True)
     ]
     rows.sort(key=lambda row: row[0])
     mixed = [rows[i] for i in rng.permutation(len(rows))]
@@ -122,7 +122,7 @@ def test_progress_is_told_part_by_part():
 
 
 @given(st.lists(st.integers(0, 20 * DAY), min_size=2, max_size=60), st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_hours_and_weekdays_are_those_of_the_clock(seconds, absolute):
     trace = trace_of([(t, 1, 1, 0, None, None, None, 1) for t in sorted(seconds)], absolute=absolute)
     rate = analyse(trace, Options(bursts=False, threads=1)).rate
@@ -146,6 +146,7 @@ def test_hours_and_weekdays_are_those_of_the_clock(seconds, absolute):
     assert len(rate.series["per_s"]) <= 2000
 
 
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, 50), max_size=30))
 def test_rows_out_of_order_are_counted_and_everything_else_is_of_the_sorted_trace(seconds):
     trace = trace_of([(t, 1, 1, 0, None, None, None, 1) for t in seconds])
@@ -189,7 +190,7 @@ def test_the_weekday_is_not_told_where_it_is_not_known():
     assert "Wednesday" in analyse(trace_of(rows), Options(bursts=False)).file.origin
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(rows_of_any_kind)
 def test_sessions_are_those_of_a_loop(rows):
     rows = sorted(rows, key=lambda row: row[0])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
@@ -17,6 +17,7 @@ from workload.trace.columns import Trace
 numbers = st.lists(st.integers(0, 300), min_size=1, max_size=80)
 
 
+@settings(max_examples=30)
 @given(numbers)
 def test_a_tally_says_what_the_numbers_say(values):
     x = np.array(values)
@@ -31,6 +32,7 @@ def test_a_tally_says_what_the_numbers_say(values):
     assert len(found.histogram["edges"]) == len(found.histogram["counts"]) + 1
 
 
+@settings(max_examples=30)
 @given(numbers, numbers)
 def test_tallies_add_up_and_their_distance_is_scipys(a, b):
     both = merged([Tally.of(np.array(a)), Tally.of(np.array(b))])
@@ -40,6 +42,7 @@ def test_tallies_add_up_and_their_distance_is_scipys(a, b):
     )
 
 
+@settings(max_examples=30)
 @given(st.lists(st.floats(-1e6, 1e6), max_size=30))
 def test_fractions_are_tallied_too(values):
     x = np.array(values)
@@ -83,6 +86,7 @@ def test_the_zipf_law_is_the_likeliest_one(theta):
     assert found.ks == pytest.approx(np.abs(ours - model).max())
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=3, max_size=60))
 def test_correlations_are_scipys(pairs):
     x, y = (np.array(column, np.int32) for column in zip(*pairs, strict=True))
@@ -105,6 +109,7 @@ def test_great_numbers_are_correlated_by_their_places():
     )
 
 
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.integers(-1, 400), st.integers(-1, 90), st.integers(0, 2)), min_size=1, max_size=120),
     st.data(),

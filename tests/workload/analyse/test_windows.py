@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.stats import gamma
@@ -23,6 +23,7 @@ def of(seconds, unit=WHOLE):
     return Arrivals.of(np.array(seconds, np.int64) * unit, unit)
 
 
+@settings(max_examples=30)
 @given(times, st.integers(1, 20), st.integers(0, 10**9), st.sampled_from([1, WHOLE]))
 def test_windows_are_those_of_a_loop(seconds, window, shift, unit):
     at = [s + shift for s in seconds]
@@ -43,6 +44,7 @@ def test_windows_are_those_of_a_loop(seconds, window, shift, unit):
     assert int(gaps.sum()) == int(found.total.sum())
 
 
+@settings(max_examples=30)
 @given(times)
 def test_dispersion_at_every_scale_is_that_of_full_counts(seconds):
     at = np.array(seconds) * 100 + 17  # so that there are bins enough at several scales
@@ -57,6 +59,7 @@ def test_dispersion_at_every_scale_is_that_of_full_counts(seconds):
         assert allan == pytest.approx(np.mean(np.diff(counts) ** 2) / 2 / counts.mean())
 
 
+@settings(max_examples=30)
 @given(times)
 def test_a_description_holds_what_exact_sums_say(seconds):
     found = describe(np.array(seconds, np.int64) * WHOLE, WHOLE)

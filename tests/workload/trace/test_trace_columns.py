@@ -1,7 +1,7 @@
 """The columns of a trace against plain lists of rows."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workload.trace.columns import UNKNOWN, Labels, Trace, concatenate
@@ -27,6 +27,7 @@ def _back(trace):
     return list(zip(trace.submitted_us.tolist(), trace.response_tokens.tolist(), trace.model.values(), strict=True))
 
 
+@settings(max_examples=25)
 @given(_rows)
 def test_rows_come_back_and_zero_response_tokens_are_a_failure(rows):
     trace = _trace(rows)
@@ -35,11 +36,13 @@ def test_rows_come_back_and_zero_response_tokens_are_a_failure(rows):
     assert trace.request_tokens.tolist() == [UNKNOWN] * len(rows)
 
 
+@settings(max_examples=25)
 @given(_rows)
 def test_sorting_is_by_time_and_stable(rows):
     assert _back(_trace(rows).sorted_by_time()) == sorted(rows, key=lambda r: r[0])
 
 
+@settings(max_examples=25)
 @given(_rows, _rows, st.integers(0, 30))
 def test_traces_join_and_rows_are_taken_as_lists_would(left, right, cut):
     joined = concatenate([_trace(left), _trace(right)])

@@ -65,7 +65,7 @@ def traces(draw):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(trace=traces())
 def test_both_writers_write_the_same_bytes_and_both_readers_read_them_back(tmp_path_factory, trace):
     folder = tmp_path_factory.mktemp("trace")
