@@ -35,6 +35,15 @@ def not_below_zero(text: str) -> float:
     return value
 
 
+def unreadable(path: Path | str, error: OSError) -> OperatorError:
+    """Return what to raise where a trace cannot be read: one line, for a folder with the way out."""
+    if isinstance(error, IsADirectoryError):
+        return OperatorError(
+            f"cannot read {path}: it is a folder; `burstwatch trace export` makes a trace of a capture"
+        )
+    return OperatorError(f"cannot read the trace {path}: {error.strerror or error}")
+
+
 def require_file(path: Path, option: str) -> None:
     """Raise ``OperatorError`` if what is at ``path`` is no file: putting one in its place would end /dev/null."""
     if path.exists() and not path.is_file():

@@ -16,6 +16,7 @@ from collector.schema.trace_profiles import PROFILES
 from collector.schema.trace_rows import BURSTGPT_6, BURSTGPT_8
 from streams.capture.export import Wanted, export, path_of_service
 from streams.capture.export_summary import summary
+from streams.capture.info import folder_info
 from streams.capture.instants import parse_instant
 from streams.capture.key_file import publication_key
 from streams.capture.listing import Vanished, list_segments, open_segments, services_of
@@ -117,6 +118,9 @@ def main(argv: list[str]) -> int:
     wanted = _wanted(args)
     if wanted.parquet:
         load_polars()  # said before the work, not after
+    if args.service is not None and args.service not in (known := services_of(list_segments(args.folder))):
+        seen = ", ".join(known) or "none"
+        raise OperatorError(f"the capture has seen no service {args.service!r}; it knows: {seen}")
     about = _with_bar(args.folder, args.out, wanted)
     if args.json:
         text = json.dumps(about, indent=2)
@@ -126,14 +130,29 @@ def main(argv: list[str]) -> int:
     else:
         text = summary(args.out, about)
     sys.stdout.write(text + "\n")
-    if args.service is not None and args.service not in (known := services_of(list_segments(args.folder))):
-        sys.stderr.write(f"note: the capture has seen no service {args.service!r}; it knows: {', '.join(known)}\n")
+    if (args.begin or args.end) and not _rows(about):
+        sys.stderr.write(f"note: no request lies within {_range(args)}; {_held(args.folder)}\n")
     if still_open := len(open_segments(args.folder)):
         sys.stderr.write(
             f"note: {still_open} segment(s) are still open and not in this export: a running capture finishes them "
             f"as event time goes on, at the latest when it is stopped; a killed one reads them again when started\n"
         )
     return 0
+
+
+def _rows(about: dict[str, Any]) -> int:
+    parts = about["traces"].values() if "traces" in about else [about]
+    return sum(part["rows"]["total"] for part in parts)
+
+
+def _range(args: argparse.Namespace) -> str:
+    ends = (("--from", args.begin), ("--to", args.end))
+    return " ".join(f"{option} {instant}" for option, instant in ends if instant is not None)
+
+
+def _held(folder: Path) -> str:
+    when = folder_info(folder)["time_range"]
+    return f"the capture holds {when['first']} to {when['last']}" if when["first"] else "the capture holds none"
 
 
 def _wanted(args: argparse.Namespace) -> Wanted:

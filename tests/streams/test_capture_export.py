@@ -17,6 +17,7 @@ from collector.schema.errors import OperatorError
 from collector.schema.events import API_LOG, CONVERSATION_LOG, Completion, Kind
 from collector.schema.trace_rows import BURSTGPT_6, BURSTGPT_8, TraceRow, read_rows
 from streams.capture.export import Wanted, export, list_segments
+from streams.capture.export_cli import main as export_main
 from streams.capture.files import DiskFolder, lock_folder
 from streams.capture.instants import parse_instant
 from streams.capture.rows import Only
@@ -362,3 +363,15 @@ def test_a_real_trace_comes_back_row_for_row(tmp_path: Path, name):
     assert table == sorted(truth, key=lambda row: row.submitted_us)
     assert about["rows"]["total"] == len(truth)
     assert about["loss"]["missing_messages"] == 0
+
+
+def test_a_service_that_never_was_is_refused_and_a_range_without_requests_is_told(tmp_path: Path, capsys):
+    folder = capture(tmp_path / "c", {0: [message([completion(i)], seq=i, key="chat") for i in range(5)]})
+    out = tmp_path / "t.csv"
+    with pytest.raises(OperatorError, match="has seen no service 'nope'; it knows: chat"):
+        export_main([str(folder), "--out", str(out), "--service", "nope"])
+    assert not out.exists()
+    assert export_main([str(folder), "--out", str(out), "--from", "2031-01-01"]) == 0
+    assert "note: no request lies within --from 2031-01-01; the capture holds 19" in capsys.readouterr().err
+    assert export_main([str(folder), "--out", str(out), "--from", "1970-01-01"]) == 0
+    assert "no request lies" not in capsys.readouterr().err

@@ -162,7 +162,10 @@ def test_no_hint_where_something_came_of_it(counts):
     [
         (["--url", "127.0.0.1:80"], "--url must begin with http"),
         (["--url", "ftp://x"], "--url must begin with http"),
-        (["--url", "http://127.0.0.1:9/v1"], "cannot reach http://127.0.0.1:9/v1/models"),
+        (
+            ["--url", "http://127.0.0.1:9/v1"],
+            "9/v1/models: nothing listens there (connection refused); start the server",
+        ),
         (["--url", "http://x/v1", "--api-key-env", "NO_SUCH_KEY"], "variable NO_SUCH_KEY is not set"),
         (["--url", "http://x/v1", "--service", "a b"], "--service must be"),
         (["--url", "http://x/v1", "--prompts", "/nowhere"], "cannot read --prompts"),

@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add("trace", type=Path, metavar="FILE", help="the trace to read; .gz is unpacked on the way")
     add("--to", required=True, choices=sorted(TARGETS), metavar="FORMAT", help="format or profile (listed below)")
     add("--out", required=True, metavar="FILE", help="file to write, - for stdout")
-    add("--from", dest="source", choices=sorted([*FORMATS, servegen_clients.NAME]), metavar="FORMAT",
+    add("--format", "--from", dest="source", choices=sorted([*FORMATS, servegen_clients.NAME]), metavar="FORMAT",
         help="the format read (default: told from the file)")  # fmt: skip
     add("--strict", action="store_true", help="stop at the first row that does not parse")
     add("--zero", choices=list(Zero), help="what times count from: as they are, the first row, or midnight UTC before "

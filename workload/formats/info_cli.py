@@ -35,6 +35,7 @@ CV is the coefficient of variation of the gaps between requests (1: Poisson; abo
 (below 1: bursty). Rows that do not parse are counted, the first five named; --strict stops at the first.
 `burstwatch trace analyze` is the whole analysis.
 """
+_MANIFEST = ".manifest.json"
 _NOT_IN_A_TRACE = frozenset({"segments", "files", "schema", "burstwatch", "topic"})
 
 
@@ -55,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Describe one file. Returns 0; raises ``OperatorError`` if it cannot be read."""
     args = _parser().parse_args(argv)
+    if args.trace.name.endswith(_MANIFEST):
+        trace = args.trace.name.removesuffix(_MANIFEST) + ".csv"
+        raise OperatorError(f"{args.trace} is the manifest of a trace: give the trace itself ({trace})")
     name = args.format or detect(args.trace)
     reading = Reading(strict=args.strict)
     as_it_stands = _read(args.trace, name, reading)

@@ -51,6 +51,10 @@ TARGETS: dict[str, Format] = {**FORMATS, **{name: burstgpt.of_profile(p) for nam
 
 _PARQUET = b"PAR1"
 _PROBED = 50
+_CSV_COLUMNS = (
+    f"BurstGPT's columns would do ({', '.join(name for name in BURSTGPT_6 if name != 'Total tokens')}), "
+    f"or Azure's ({', '.join(AZURE)}), or ServeGen's ({', '.join(servegen.HEADER)})"
+)
 
 
 def detect(path: Path) -> str:
@@ -73,7 +77,7 @@ def detect(path: Path) -> str:
         return name
     if name == servegen_clients.NAME:
         raise OperatorError(f"{path}: {servegen_clients.NO_REQUESTS}")
-    raise OperatorError(f"{path}: {name}; known formats: {', '.join(FORMATS)} (--from NAME says which it is)")
+    raise OperatorError(f"{path}: {name}; known formats: {', '.join(FORMATS)} (--format NAME says which it is)")
 
 
 def _csv_kind(first: str) -> str:
@@ -86,7 +90,7 @@ def _csv_kind(first: str) -> str:
         return (burstgpt.BURSTGPT_8_FORMAT if "Session ID" in names else burstgpt.BURSTGPT_6_FORMAT).name
     if servegen_clients.is_window(first):
         return servegen_clients.NAME
-    return f"no known header: {first[:120]!r}"
+    return f"no known header: {first[:120]!r}; {_CSV_COLUMNS}"
 
 
 def _json_kind(texts: list[str]) -> str:

@@ -23,7 +23,7 @@ from workload.formats.values import json_object
 NAME = "servegen-client"
 NO_REQUESTS = (
     "a ServeGen client file: it holds rates and length distributions, not requests; "
-    "`trace convert --from servegen-client --seed S` draws requests from it (its chunk-N-dataset.json beside it)"
+    "`trace convert --format servegen-client --seed S` draws requests from it (its chunk-N-dataset.json beside it)"
 )
 PATTERNS = ("Gamma", "Weibull", "Exponential")
 _CELLS = 6

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -168,8 +169,9 @@ class Client:
             said = "is no URL" if isinstance(error, aiohttp.InvalidURL) else "answers, but not with JSON"
             raise OperatorError(f"{url}/models {said}; --url wants an OpenAI base URL: http://HOST:PORT/v1") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            what = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-            raise OperatorError(f"cannot reach {url}/models: {what}; start the server or correct --url") from None
+            raise OperatorError(
+                f"cannot reach {url}/models: {_plainly(error)}; start the server or correct --url"
+            ) from None
         entries = fields.get("data", []) if isinstance(fields, dict) else []
         if not isinstance(entries, list):
             return ()
@@ -182,6 +184,25 @@ class Client:
                 await response.read()
         except (aiohttp.ClientError, OSError):
             pass  # what is wrong shows in the requests themselves
+
+
+def _plainly(error: Exception) -> str:
+    """Return why a server could not be reached without aiohttp's inner workings.
+
+    >>> _plainly(TimeoutError())
+    'no answer in time'
+    """
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"there is no host {error.host}"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not accepted ({error.certificate_error})"
+    if isinstance(error, ConnectionRefusedError) or getattr(error, "errno", None) == errno.ECONNREFUSED:
+        return "nothing listens there (connection refused)"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or str(error)
+    return str(error) or type(error).__name__
 
 
 async def _on_body_sent(_session: aiohttp.ClientSession, context: Any, _params: Any) -> None:  # noqa: ANN401 - aiohttp's hook

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from collector.schema.errors import BadTrace, OperatorError
 from collector.schema.events import Outcome
 from collector.schema.trace_rows import TraceRow, read_rows
+from workload.arguments import unreadable
 from workload.replay.recorded import Recorded
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class TraceFile:
             with self.path.open("rb") as file:
                 read_rows(self._lines(file))
         except OSError as error:
-            raise OperatorError(f"cannot read the trace {path}: {error.strerror or error}") from None
+            raise unreadable(path, error) from None
         except BadTrace as error:
             raise OperatorError(f"{path}: {error}") from None
         _expect_a_row(self, path)
@@ -145,7 +146,7 @@ class OtherFile:
         try:
             self.size_bytes = self.path.stat().st_size
         except OSError as error:
-            raise OperatorError(f"cannot read the trace {path}: {error.strerror or error}") from None
+            raise unreadable(path, error) from None
         _expect_a_row(self, path)
 
     def rows(self) -> Iterator[TraceRow]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from collector.schema.errors import BadTrace, OperatorError
 from collector.schema.trace_rows import AZURE, BURSTGPT_6, TraceRow, format_seconds, read_rows
+from workload.arguments import unreadable
 from workload.trace.columns import UNKNOWN, Labels, Trace
 
 Progress = Callable[[int, int], None]
@@ -46,7 +47,7 @@ def read_in_file_order(path: Path, *, format: str | None = None, progress: Progr
         trace: Trace = read_columns(path, format=format, progress=progress)
         return within_bounds(path, trace)
     except OSError as error:
-        raise OperatorError(f"cannot read the trace {path}: {error.strerror or error}") from None
+        raise unreadable(path, error) from None
     except BadTrace as error:
         raise OperatorError(f"{path}: {error}") from None
 

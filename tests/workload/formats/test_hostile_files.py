@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from burstwatch.cli import main as burstwatch
 from collector.schema.columns import COUNT_MAX, TIME_US_MAX
 from collector.schema.errors import BadTrace, OperatorError
 from workload.formats import reading as reading_module
@@ -147,6 +148,8 @@ def test_a_line_without_end_is_bounded(monkeypatch, tmp_path):
         (b"", "the file is empty"),
         (b"\n\n", "the file is empty"),
         (b"a,b,c\n1,2,3\n", "no known header: 'a,b,c'"),
+        (b"a,b\n", r"would do \(Timestamp, Model, Request tokens, Response tokens, Log Type\), or Azure.s \(TIMESTAMP"),
+        (b"a,b\n", r"\(--format NAME says which it is\)$"),
         (b"[1, 2]\n", "no known header"),
         (b'{"a": 1, "b": 2}\n', "the keys a, b"),
         (b"{broken\n", "not JSON lines"),
@@ -169,6 +172,28 @@ def test_a_missing_file_and_a_folder_are_said(tmp_path):
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(OperatorError, match="cannot read"):
             detect(path)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "trace analyze .",
+        "trace convert . --to paper --out o.csv",
+        "workload fit . --out m.toml",
+        "workload generate --trace . --by thin --rate 1 --out o.csv",
+        "workload bench --simulate --trace .",
+        "replay . --url http://127.0.0.1:9/v1",
+    ],
+)
+def test_every_command_that_reads_a_trace_says_what_to_do_with_a_folder(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert 2 == burstwatch(command.split())
+    assert "cannot read .: it is a folder; `burstwatch trace export` makes a trace" in capsys.readouterr().err
+
+
+def test_a_manifest_is_no_trace_but_says_which_file_is(tmp_path, capsys):
+    assert 2 == burstwatch(["trace", "info", str(tmp_path / "day.manifest.json")])
+    assert "is the manifest of a trace: give the trace itself (day.csv)" in capsys.readouterr().err
 
 
 def test_seconds_and_milliseconds_are_told_apart_by_the_size_of_blocks(tmp_path):
