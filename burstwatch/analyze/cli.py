@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.progress import Progress
 
@@ -26,6 +25,7 @@ from streams.help_format import DefaultsAndExamples
 from streams.processors.episodes import AnyEpisode, episode_message
 from streams.processors.outputs import WindowRow, window_message
 from streams.processors.settings import AnalysisSettings
+from workload.formats.manifest import told_manifest
 
 DESCRIPTION = """\
 Run the live analysis over a trace file: the same events, windows, detectors and numbers as agent and worker give,
@@ -90,11 +90,11 @@ def main(argv: list[str]) -> int:
 
 def _told_origin(trace: Path) -> str | None:
     """Return the origin that the manifest beside an exported trace names; None without one, or for another file."""
+    manifest = told_manifest(trace)
+    told = manifest.origin if manifest else None
     try:
-        manifest = orjson.loads(trace.with_name(f"{trace.stem}.manifest.json").read_bytes())
-        told: str | None = manifest["origin"] if manifest["files"]["trace"]["name"] == trace.name else None
         _require_origin(told)
-    except (OSError, ValueError, KeyError, TypeError, OperatorError):
+    except OperatorError:
         return None  # a file of that name that is no manifest of ours: the default is as good as before
     return told
 

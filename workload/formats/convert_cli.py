@@ -20,10 +20,11 @@ from workload.arguments import whole
 from workload.formats import servegen_clients
 from workload.formats.convert import REORDER_ROWS, Wanted, converted
 from workload.formats.format import Format, Zero
+from workload.formats.manifest import told_manifest
 from workload.formats.output import STDOUT, aside, writing
 from workload.formats.reading import Reading, bounded_lines, open_lines
 from workload.formats.record import Record
-from workload.formats.registry import FORMATS, TARGETS, open_records
+from workload.formats.registry import FORMATS, TARGETS, detect, open_records
 from workload.formats.told import Told
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -75,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--zero", choices=list(Zero), help="what times count from: as they are, the first row, or midnight UTC before "
         "it (default: what the target's readers expect)")  # fmt: skip
     add("--origin", type=_instant, metavar="ISO", help="the date of time 0, as 2026-11-01T00:00:00Z, where the file "
-        "read or the file written has times without dates")  # fmt: skip
+        "read or the file written has times without dates (default: what the manifest beside FILE says)")  # fmt: skip
     add("--reorder", type=_rows, default=REORDER_ROWS, metavar="ROWS", help="rows held back to put them in order of "
         "time: a number, `all` (memory grows with the file), 0 keeps file order (default: %(default)s)")  # fmt: skip
     add("--whole-seconds", action="store_true", help="cut times to whole seconds (hides bursts within a second)")
@@ -91,7 +92,7 @@ def main(argv: list[str]) -> int:
     target = TARGETS[args.to]
     wanted = Wanted(
         zero=args.zero and Zero(args.zero),
-        origin_us=args.origin,
+        origin_us=args.origin if args.origin is not None else _told_origin(args, target),
         reorder_rows=args.reorder,
         whole_seconds=args.whole_seconds,
         limit=args.limit,
@@ -103,6 +104,19 @@ def main(argv: list[str]) -> int:
         _write(converted(records, source, target, wanted, told), target, args.out, told, reading)
     _say(args, source, reading, told)
     return 0
+
+
+def _told_origin(args: argparse.Namespace, target: Format) -> int | None:
+    """Return the date of time 0 that the manifest beside an export names, where the target wants dates it lacks."""
+    if not target.absolute or args.source == servegen_clients.NAME or not args.trace.is_file():
+        return None
+    if FORMATS[args.source or detect(args.trace)].absolute:
+        return None
+    manifest = told_manifest(args.trace)
+    try:
+        return _instant(manifest.origin) if manifest and manifest.origin else None
+    except argparse.ArgumentTypeError:
+        return None
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from collector.schema.errors import OperatorError
 from collector.schema.trace_rows import format_seconds
 from workload.formats.columns import records_to_trace
 from workload.formats.info import facts
+from workload.formats.manifest import Manifest, manifest_beside
 from workload.formats.reading import Reading
 from workload.formats.registry import FORMATS, detect, open_records
 from workload.formats.told import iso
@@ -36,7 +37,7 @@ CV is the coefficient of variation of the gaps between requests (1: Poisson; abo
 `burstwatch trace analyze` is the whole analysis.
 """
 _MANIFEST = ".manifest.json"
-_NOT_IN_A_TRACE = frozenset({"segments", "files", "schema", "burstwatch", "topic"})
+_SHOWN = ("origin", "rows", "loss", "open_requests")  # of the manifest: what a reader of the table must know
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,6 +64,7 @@ def main(argv: list[str]) -> int:
     reading = Reading(strict=args.strict)
     as_it_stands = _read(args.trace, name, reading)
     back, most_us = steps_back(as_it_stands.submitted_us)
+    beside = manifest_beside(args.trace)
     trace = as_it_stands.sorted_by_time()
     about = {
         "file": args.trace.name,
@@ -74,13 +76,14 @@ def main(argv: list[str]) -> int:
         "steps_back": back,
         "step_back_max_s": most_us / 1e6,
         **facts(trace),
-        "manifest": _manifest(args.trace),
+        "manifest": beside.said if beside and not beside.differs else None,
+        "manifest_differs": beside.differs if beside and beside.differs else None,
     }
     if args.json:
         option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
         sys.stdout.write(orjson.dumps(about, option=option).decode())
     else:
-        _print(about)
+        _print(about, beside)
     return 0
 
 
@@ -93,20 +96,11 @@ def _read(path: Path, name: str, reading: Reading) -> Trace:
             return within_bounds(path, records_to_trace(records, absolute=form.absolute))
 
 
-def _manifest(path: Path) -> dict[str, Any] | None:
-    """Return the manifest beside the file, None if there is none or it is another file's."""
-    try:
-        said = orjson.loads(path.with_name(path.stem + ".manifest.json").read_bytes())
-        return said if said["files"]["trace"]["name"] == path.name else None
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
-        return None
-
-
-def _print(about: Mapping[str, Any]) -> None:
+def _print(about: Mapping[str, Any], beside: Manifest | None) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for name, text in _rows(about):
+    for name, text in (*_rows(about), *(_said(beside) if beside else ())):
         table.add_row(name, escape(text))
     Console(highlight=False).print(table)
 
@@ -118,7 +112,8 @@ def _rows(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "time", _span(about)
     if about["steps_back"]:
         yield "order", _order(about)
-    yield "outcomes", ", ".join(f"{n:,} {name}" for name, n in about["outcomes"].items() if n) or "-"
+    outcomes = ", ".join(f"{n:,} {name}" for name, n in about["outcomes"].items() if n) or "-"
+    yield "outcomes", outcomes + _untold(about)
     for name in ("reasons", "models", "log_types", "services"):
         if about[name]:
             yield name.replace("_", " "), ", ".join(f"{value} {n:,}" for value, n in about[name].items())
@@ -128,8 +123,15 @@ def _rows(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if about[name]:
             yield name.removesuffix("_s").replace("_", " "), _quantiles(about[name], unit)
     yield "arrivals", _arrivals(about)
-    if about["manifest"]:
-        yield from _said(about["manifest"])
+
+
+def _untold(about: Mapping[str, Any]) -> str:
+    """Return what the manifest says of outcomes that the file has no column for: its own count is then too high."""
+    rows = (about["manifest"] or {}).get("rows")
+    told = rows.get("by_outcome") if isinstance(rows, dict) else None
+    if not isinstance(told, dict) or not set(told) - {name for name, n in about["outcomes"].items() if n}:
+        return ""
+    return f" (told by 0 response tokens; as the manifest tells: {_plain(told)})"
 
 
 def _sessions(found: Mapping[str, Any]) -> str:
@@ -191,14 +193,18 @@ def _arrivals(about: Mapping[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def _said(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Return the manifest's own words, one row an entry: texts and numbers, not its lists."""
-    for name, value in manifest.items():
-        if name in _NOT_IN_A_TRACE:
-            continue
-        text = _plain(value)
-        if text:
+def _said(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Return what of the manifest a reader of the table must know, a row each, and where the rest is."""
+    if manifest.differs:
+        yield "manifest", manifest.warning
+        return
+    for name in _SHOWN:
+        value = manifest.said.get(name)
+        if name == "rows" and isinstance(value, dict):
+            value = {part: value.get(part) for part in ("total", "in_table", "left_out", "by_outcome")}
+        if text := _plain(value):
             yield f"manifest: {name.replace('_', ' ')}", text
+    yield "manifest", f"details in {manifest.name}"
 
 
 def _plain(value: object) -> str:

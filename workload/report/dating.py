@@ -4,8 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import orjson
-
+from workload.formats.manifest import told_manifest
 from workload.trace.columns import Trace
 
 
@@ -20,12 +19,15 @@ def moment_of(text: str) -> datetime:
 
 
 def told_origin(path: Path) -> datetime | None:
-    """Return the origin that the manifest beside a trace names; None without one, or for another file."""
+    """Return the origin that the manifest beside a trace names; None without one, or for another file.
+
+    A manifest of the file as it was before somebody wrote over it is told on stderr, and not used.
+    """
+    manifest = told_manifest(path)
     try:
-        manifest = orjson.loads(path.with_name(f"{path.stem}.manifest.json").read_bytes())
-        return moment_of(manifest["origin"]) if manifest["files"]["trace"]["name"] == path.name else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # a file of that name that is no manifest of ours
+        return moment_of(manifest.origin) if manifest and manifest.origin else None
+    except ValueError:
+        return None
 
 
 def dated(trace: Trace, origin: datetime | None) -> Trace:
