@@ -18,6 +18,7 @@ from collector.schema.codec import decode, events_of
 from collector.schema.events import Arrival, Completion, Kind, Outcome, Reason
 from collector.schema.trace_rows import BURSTGPT_8, read_rows
 from tests.support.replay_run import answer, odd_server, play, rows, trace_file
+from workload.replay import screen
 from workload.replay.answer import Answer
 from workload.replay.events import EventStream, Identity
 from workload.replay.output import PaperSheet, RequestsCsv, RequestsJsonl, SheetFile
@@ -58,6 +59,7 @@ def test_the_commands_work_together_and_the_results_agree(running_engine, tmp_pa
     )
     stdout, stderr = done.communicate(timeout=30)
     assert (0, "") == (done.returncode, stdout), stderr
+    assert f"wrote {out}: 36 sent, 36 ok, 0 failed, 0 cancelled\n" in stderr
     figures = json.loads(out.read_text())
     assert (36, 36, 0, 0, False, 4) == tuple(
         figures[name] for name in ("sent", "ok", "failed", "cancelled", "interrupted", "warm_up")
@@ -388,3 +390,26 @@ def test_what_the_schema_refuses_is_counted_as_dropped():
     stream.on_sent(one)
     batch = decode(stream.flush(200.0)[0].body)
     assert (0, 1) == (batch.n, batch.dropped)
+
+
+def test_without_a_terminal_a_replay_says_what_it_does_and_how_far_it_is(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(screen, "REFRESH_S", 0.001)
+    monkeypatch.setattr(screen, "PLAIN_EVERY_S", 0.001)
+    tally = Tally(Slo(None, None))
+
+    async def watched():
+        task = asyncio.create_task(screen.tell_progress(tally, lambda: 0.25, "t.csv to http://x/v1"))
+        await asyncio.sleep(0.02)
+        before = capsys.readouterr().err
+        tally.sent = 5
+        told = ""
+        while told.count("\n") < 2:
+            await asyncio.sleep(0.01)
+            told += capsys.readouterr().err
+        task.cancel()
+        return before, told.splitlines()
+
+    before, told = asyncio.run(watched())
+    assert before == ""
+    assert told[0].startswith("replaying t.csv to http://x/v1; counts every")
+    assert told[1].startswith("replay 25%  sent 5  ok 0  failed 0  open 5")

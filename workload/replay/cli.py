@@ -20,7 +20,7 @@ from workload.replay.options import ReplayOptions
 from workload.replay.output import PaperSheet, RequestsCsv, RequestsJsonl, SheetFile
 from workload.replay.parser import build_parser, options_of, require_files_apart
 from workload.replay.play import Player
-from workload.replay.screen import hint, print_summary, show_progress
+from workload.replay.screen import hint, print_summary, show_progress, tell_progress
 from workload.replay.trace_file import Source, open_trace
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ async def _replay(
     stop = stop_on_signals(partial(_discard, sheets))
     began_s = time.perf_counter()
     share = _share_done(player, source, began_s, loop=args.loop)
-    shown = sys.stderr.isatty() and not args.no_progress
-    async with _progress(player, share) if shown else contextlib.nullcontext():
+    async with contextlib.nullcontext() if args.no_progress else _progress(args, player, share):
         if kafka is None:
             summary = await player.play(source.rows, stop)
         else:
@@ -118,6 +117,8 @@ def _tell(args: argparse.Namespace, summary: dict[str, Any]) -> None:
     except OSError as error:
         print(text)  # rather than lose what was measured
         raise OperatorError(f"cannot write --json {args.json}: {error.strerror or error}") from None
+    counts = ", ".join(f"{summary[name]:,} {name}" for name in ("sent", "ok", "failed", "cancelled"))
+    print(f"wrote {args.json}: {counts}", file=sys.stderr)
 
 
 def _close(sheets: list[SheetFile]) -> None:
@@ -141,8 +142,12 @@ def _verdict(summary: dict[str, Any], options: ReplayOptions) -> int:
 
 
 @asynccontextmanager
-async def _progress(player: Player, share: Callable[[], float]) -> AsyncIterator[None]:
-    shown = asyncio.create_task(show_progress(player.tally, share))
+async def _progress(args: argparse.Namespace, player: Player, share: Callable[[], float]) -> AsyncIterator[None]:
+    what = f"{args.file} to {', '.join(player.options.urls)}"
+    drawn = sys.stderr.isatty()
+    shown = asyncio.create_task(
+        show_progress(player.tally, share) if drawn else tell_progress(player.tally, share, what)
+    )
     try:
         yield
     finally:

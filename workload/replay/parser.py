@@ -151,7 +151,7 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
     add("--slo-tpot-s", type=above_zero, metavar="S", help="count as served well: S per further token at most")
     add("--events-kafka", metavar="HOST:PORT", help="send arrivals and completions there, as an agent would")
     add("--service", default="replay", help="what those events call the service (default: %(default)s)")
-    add("--no-progress", action="store_true", help="no progress bar (it is shown on a terminal only)")
+    add("--no-progress", action="store_true", help="no progress (a bar on a terminal, else a line every 10 s)")
 
 
 def options_of(args: argparse.Namespace) -> ReplayOptions:

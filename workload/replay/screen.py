@@ -1,6 +1,7 @@
-"""What a replay shows people: a progress line while it runs, a table when it is done."""
+"""What a replay shows people: progress while it runs, a table when it is done."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from collector.schema.events import Outcome
 from workload.replay.tally import Tally
 
 REFRESH_S = 0.25
+PLAIN_EVERY_S = 10.0  # between two lines where there is no terminal
 DURATIONS = (
     ("ttft_s", "first token"),
     ("itl_s", "between chunks"),
@@ -44,6 +46,21 @@ async def show_progress(tally: Tally, share_done: Callable[[], float]) -> None:
         finally:
             progress.update(task, completed=share_done(), counts=format_counts(tally))
             progress.refresh()
+
+
+async def tell_progress(tally: Tally, share_done: Callable[[], float], what: str) -> None:
+    """Write a line to stderr when requests begin to leave, and every 10 s one with the counts, until cancelled.
+
+    For logs and pipes. ``what``: the trace and where it goes.
+    """
+    while not tally.sent + tally.warm_up:  # noqa: ASYNC110 - the counts are nobody's event; four looks a second are few
+        await asyncio.sleep(REFRESH_S)
+    sys.stderr.write(
+        f"replaying {what}; counts every {PLAIN_EVERY_S:g} s, Ctrl-C reports what was measured until then\n"
+    )
+    while True:
+        await asyncio.sleep(PLAIN_EVERY_S)
+        sys.stderr.write(f"replay {share_done():.0%}  {format_counts(tally)}\n")
 
 
 def format_counts(tally: Tally) -> str:
