@@ -130,4 +130,4 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     add("--json", metavar="FILE", help="everything as JSON, - for stdout instead of text")
     add("--out", metavar="DIR", help="bench.json and bench.html into this folder")
     add("--fail-if-missed", action="store_true", help="exit with 1 if the objective is missed (for CI)")
-    add("--no-progress", action="store_true", help="no progress line (it is shown on a terminal only)")
+    add("--no-progress", action="store_true", help="no progress (a line on a terminal, else one every 10 s)")

@@ -107,7 +107,7 @@ class Objective(TypedDict):
 
 
 class RateHeadroom(TypedDict):
-    """The highest rate that holds at a burstiness.
+    """Rate headroom (more is better): the highest rate that holds at a burstiness.
 
     It lies between ``low_per_s`` (held; None: no rate tried did) and ``high_per_s`` (did not; None: all did).
     ``of_rate``: ``low_per_s`` over the rate asked for. The burstiness is the same at every rate: a lower one spreads
@@ -135,7 +135,7 @@ class ServerHeadroom(TypedDict):
 
 
 class KvHeadroom(TypedDict):
-    """How much KV memory holds the objective at a rate and burstiness.
+    """KV need (less is better): how much KV memory holds the objective at a rate and burstiness.
 
     ``how``: "searched" (run again with other cache sizes), "estimated" (see ``workload/bench/kv_demand.py``).
     ``factor``: memory needed over memory there is, below 1 if some is spare; None: unknown, or no amount is enough

@@ -1,7 +1,8 @@
-"""What a benchmark shows while it runs: a line on stderr, on a terminal only."""
+"""What a benchmark shows while it runs, on stderr: a line that is drawn anew, without a terminal one now and then."""
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,10 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 REFRESH_S = 0.25
+PLAIN_EVERY_S = 10.0  # between two lines where there is no terminal
 
 
 class Screen:
-    """A progress line; a context manager. Silent where ``shown`` is False or stderr is no terminal."""
+    """A progress line, or plain lines where stderr is no terminal; a context manager. Silent where not ``shown``."""
 
     def __init__(self, *, shown: bool) -> None:
         console = Console(stderr=True)
@@ -31,6 +33,9 @@ class Screen:
             *self._columns, console=console, auto_refresh=False, disable=not (shown and console.is_terminal)
         )
         self._task = self._progress.add_task("", total=None)
+        self._plain = shown and not console.is_terminal
+        self._what = ""
+        self._began_s = self._told_s = time.perf_counter()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -41,8 +46,9 @@ class Screen:
 
     def tell(self, what: str) -> None:
         """Say what is being done."""
+        self._what = what
         self._progress.update(self._task, description=what)
-        self._progress.refresh()
+        self._refresh()
 
     def steps(self, total: int | None) -> Callable[[], None]:
         """Begin a stretch of ``total`` steps (None: nobody knows how many); call what is returned after each."""
@@ -50,7 +56,7 @@ class Screen:
 
         def step() -> None:
             self._progress.advance(self._task)
-            self._progress.refresh()
+            self._refresh()
 
         return step
 
@@ -70,5 +76,13 @@ class Screen:
         began_s = time.perf_counter()
         while True:
             self._progress.update(self._task, completed=min(time.perf_counter() - began_s, total_s))
-            self._progress.refresh()
+            self._refresh()
             await asyncio.sleep(REFRESH_S)
+
+    def _refresh(self) -> None:
+        self._progress.refresh()
+        now_s = time.perf_counter()
+        if self._plain and now_s - self._told_s >= PLAIN_EVERY_S:
+            self._told_s = now_s
+            sys.stderr.write(f"bench: {self._what}, {now_s - self._began_s:.0f} s so far\n")
+            sys.stderr.flush()

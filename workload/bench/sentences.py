@@ -117,7 +117,7 @@ def _rates(found: Sequence[RateHeadroom]) -> Iterator[str]:
     if not found:
         return
     told = ", ".join(f"{_up_to(one)} at CV {_cv(one['cv'])}" for one in found)
-    yield f"The objective holds up to: {told}."
+    yield f"Rate headroom, up to which the objective holds: {told}."
     calm, wild = found[0], found[-1]
     if calm["low_per_s"] and wild["low_per_s"] and calm is not wild and wild["low_per_s"] < calm["low_per_s"]:
         lost = 1 - wild["low_per_s"] / calm["low_per_s"]
@@ -158,7 +158,7 @@ def _memory(found: Sequence[KvHeadroom], runs: Sequence[Run]) -> Iterator[str]:
         if enough:
             told = ", ".join(f"{_size(one)} at CV {_cv(one['cv'])}" for one in enough)
             by = " (estimated from calm speeds; whether compute binds before is not known)" if estimated else ""
-            yield f"KV memory that {number(rate_per_s)}/s needs{by}: {told}."
+            yield f"KV need of {number(rate_per_s)}/s{by}: {told}."
         for one in of_rate:
             if one["tokens"] is None and not estimated:
                 now, best = met.get((rate_per_s, one["cv"])), one["best_ratio"]

@@ -171,7 +171,9 @@ def _nothing_answered(result: ReplayResult, target: Target) -> str:
         for reason, status in zip(result.reason.values(), result.http_status.tolist(), strict=True)
     )
     told = "; ".join(f"{count} {what}" for what, count in seen.most_common(3))
+    ends = target.url.rstrip("/").endswith("/v1")
+    url = "--url," if ends else "--url, which does not end in /v1 (a server's API usually does),"
     return (
-        f"{target.url} answered none of the {seen.total()} warm-up requests ({told}): correct --url (it ends in /v1), "
+        f"{target.url} answered none of the {seen.total()} warm-up requests ({told}): correct {url} "
         "--served-model or --api-key-env; --warm-up-s 0 measures it nevertheless"
     )

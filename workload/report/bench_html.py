@@ -99,7 +99,11 @@ def _limits(result: Mapping[str, Any]) -> tuple[list[Html], list[Html]]:
     rates, memory = verdict.get("rate_headroom") or [], verdict.get("kv_headroom") or []
     rows = [[number(r["cv"]), number(r["low_per_s"]), number(r["high_per_s"]), number(r["of_rate"])] for r in rates]
     header = ["CV", "holds at, 1/s", "breaks at, 1/s", "of the rate asked"]
-    told = [table(header, rows, caption="Rate that meets the objective")] if rows else []
+    told = (
+        [table(header, rows, caption="Rate headroom: the rate that meets the objective (more is better)")]
+        if rows
+        else []
+    )
     return told, [_memory_table(memory)] if memory else []
 
 
@@ -111,7 +115,10 @@ def _memory_table(memory: Sequence[Mapping[str, Any]]) -> Html:
         for asked in sorted({m["rate_per_s"] for m in memory})
     ]
     how = ", ".join(sorted({str(m["how"]) for m in memory}))
-    caption = f"KV memory that meets the objective ({how}), in times what there is or in tokens; - where no amount does"
+    caption = (
+        f"KV need: the memory that meets the objective ({how}), in times what there is or in tokens; less is better, "
+        "- where no amount does"
+    )
     return table(["rate", *(f"CV {number(at)}" for at in cvs)], rows, caption=caption)
 
 

@@ -158,3 +158,18 @@ def test_a_burstiness_that_so_few_requests_cannot_have_is_said_to_be_another(cap
     assert "for CV 1 " not in told
     sound = bench(capsys, "--cv", "1,2", "--duration-s", "20")[1]
     assert not any("NOT THE BURSTINESS" in text for text in sound["verdict"]["sentences"])
+
+
+def test_the_verdict_uses_the_words_of_the_documents(capsys):
+    """Headroom is what is left, more is better; need is what it takes, less is better."""
+    sentences = bench(capsys, "--cv", "1,8", "--rate", "3")[1]["verdict"]["sentences"]
+    assert sum(text.startswith("Rate headroom, up to which the objective holds: ") for text in sentences) == 1
+    assert sum(text.startswith("KV need of 3/s: ") for text in sentences) == 1
+
+
+def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(capsys, monkeypatch):
+    monkeypatch.setattr("workload.bench.screen.PLAIN_EVERY_S", 0.0)
+    assert main([*QUICK, "--cv", "2"]) == 0
+    assert "bench: CV 2 at " in capsys.readouterr().err
+    assert main([*QUICK, "--cv", "2", "--no-progress"]) == 0
+    assert capsys.readouterr().err == ""

@@ -73,7 +73,7 @@ class Server:
         pass
 
 
-def bench(server, monkeypatch, *, find_rate=False, rest_max_s=60.0, **plan):
+def bench(server, monkeypatch, *, find_rate=False, rest_max_s=60.0, url="http://x/v1", **plan):
     monkeypatch.setattr(server_bench, "Scraper", lambda _: server)
     monkeypatch.setattr(server_bench, "replay", server.replay)
     monkeypatch.setattr(server_bench, "REST_POLL_S", 0.001)
@@ -82,7 +82,7 @@ def bench(server, monkeypatch, *, find_rate=False, rest_max_s=60.0, **plan):
     async def run():
         made = ServerBench(
             plan=Plan(source=builtin_source(), slo=SLO, **{"cvs": (0.5, 6.0), "duration_s": 30.0, **plan}),
-            target=Target(url="http://x/v1", metrics_url="http://x/metrics", rest_max_s=rest_max_s),
+            target=Target(url=url, metrics_url="http://x/metrics", rest_max_s=rest_max_s),
             stop=asyncio.Event(),
         )
         await made.run(find_rate=find_rate)
@@ -112,11 +112,19 @@ def test_a_run_begins_when_the_server_was_seen_idle_twice(monkeypatch):
 def test_a_server_that_answers_nothing_in_the_warm_up_is_not_measured_for_minutes(monkeypatch):
     server = Server(answers=False)
     with pytest.raises(
-        OperatorError, match=r"none of the 40 warm-up requests \(40 invalid_request, HTTP 404\): correct"
+        OperatorError,
+        match=r"none of the 40 warm-up requests \(40 invalid_request, HTTP 404\): correct --url, --served",
     ):
         bench(server, monkeypatch)
     assert sum(told == ("run", 40) for told in server.told) == 1
     assert ("run", 120) not in server.told
+
+
+def test_a_url_without_v1_that_nothing_answers_at_is_told_to_lack_it(monkeypatch):
+    with pytest.raises(
+        OperatorError, match=r"correct --url, which does not end in /v1 \(a server's API usually does\)"
+    ):
+        bench(Server(answers=False), monkeypatch, url="http://x:8000")
 
 
 def test_a_server_that_never_rests_is_measured_and_told(monkeypatch):
