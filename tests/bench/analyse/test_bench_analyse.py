@@ -28,7 +28,7 @@ def test_a_trace_of_burstgpts_size_is_analysed(tmp_path):
         f"least of {ROUNDS}; basic: CV per window and class, failures per hour, quantiles of lengths",
     )
     found = {}
-    for what in ("read", "basic", "pandas", "duckdb", "everything"):
+    for what in ("read", "basic", "pandas", "duckdb", "everything", "command"):
         runs = [_run(what, trace) for _ in range(ROUNDS)]
         if runs[0] is None:
             table.add(f"{what}: not installed here nor in build/bench-venv")
@@ -39,6 +39,7 @@ def test_a_trace_of_burstgpts_size_is_analysed(tmp_path):
     table.finish()
     for peer in ("pandas", "duckdb"):
         assert found.get(peer, found["basic"]) == pytest.approx(found["basic"], rel=1e-6)
+    assert found["command"][:2] == [0, True]
     assert found["everything"][0] == ROWS
     assert found["everything"][3] == found["basic"][3]
 
@@ -48,7 +49,8 @@ _NAMES = {
     "basic": "burstwatch: read, basic questions",
     "pandas": "pandas: read, basic questions",
     "duckdb": "duckdb: read, basic questions",
-    "everything": "burstwatch: read, everything",
+    "everything": "burstwatch: read, everything, every class, one process",
+    "command": "burstwatch trace analyze FILE (two processes; MB of both)",
 }
 
 
