@@ -173,6 +173,7 @@ def test_no_hint_where_something_came_of_it(counts):
         (["--url", "http://x/v1", "--prompts", "/nowhere"], "cannot read --prompts"),
         (["--url", "http://x/v1", "--out", "/nowhere/x.csv"], "cannot write --out /nowhere/x.csv: there is no folder"),
         (["--url", "http://x/v1", "--json", "/nowhere/x.json"], "there is no folder /nowhere"),
+        (["--url", "http://x/v1", "--prompts", "p", "--out", "p"], "--out p would overwrite the file of --prompts"),
         (["--url", "http://x/v1", "--out", "t.csv"], "--out t.csv would overwrite the trace"),
         (["--url", "http://x/v1", "--json", "o", "--out", "./o"], "--out ./o would overwrite the file of --json"),
         (["--url", "http://x/v1", "--out", "o", "--requests", "o"], "--requests o would overwrite the file of --out"),

@@ -26,7 +26,8 @@ def main(argv: list[str]) -> int:
     if args.url and (given := engine_options_given(args, parser)):
         raise OperatorError(f"{', '.join(given)}: of the simulated engine; a real server is configured where it runs")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
-    outputs = Outputs.of(html=args.html, json=args.json, folder=args.out)
+    read = [name for name in (args.trace, args.model) if name]
+    outputs = Outputs.of(html=args.html, json=args.json, folder=args.out, read=read)
     plan = _plan(args)
     if args.simulate:
         from workload.bench.simulate import simulate  # noqa: PLC0415 - no HTTP client for a simulation

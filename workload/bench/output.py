@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,7 @@ import orjson
 from rich.console import Console
 
 from collector.schema.errors import OperatorError
+from workload.arguments import require_file
 from workload.bench.result import Result
 from workload.report.bench_text import bench_text
 from workload.report.whole_files import write_whole
@@ -27,10 +29,11 @@ class Outputs:
     json_to_stdout: bool
 
     @classmethod
-    def of(cls, *, html: str | None, json: str | None, folder: str | None) -> Self:
+    def of(cls, *, html: str | None, json: str | None, folder: str | None, read: Sequence[str] = ()) -> Self:
         """Return what the options ask for, found possible before minutes are spent measuring.
 
-        Raises ``OperatorError`` if a page is wanted and matplotlib is not there, or the folder cannot be made.
+        Raises ``OperatorError`` if a page is wanted and matplotlib is not there, the folder cannot be made, or a file
+        would overwrite one of ``read`` (what the load is made of) or another.
         """
         pages = [Path(html)] if html else []
         jsons = [Path(json)] if json and json != "-" else []
@@ -48,8 +51,12 @@ class Outputs:
             raise OperatorError("--html needs matplotlib: pip install 'burstwatch[workload]'")
         if html == "-":
             raise OperatorError("--html needs a file; only --json takes - for stdout")
+        taken = {Path(name).resolve(): name for name in read}
         for path in (*pages, *jsons):
             _check(path)
+            if (place := path.resolve()) in taken:
+                raise OperatorError(f"{path} would overwrite {taken[place]}: name another file")
+            taken[place] = "another result"
         return cls(pages=tuple(pages), jsons=tuple(jsons), json_to_stdout=json == "-")
 
     def write(self, result: Result) -> None:
@@ -77,6 +84,7 @@ def _check(path: Path) -> None:
         raise OperatorError(f"cannot write {path}: there is no folder {folder}")
     if path.is_dir():
         raise OperatorError(f"cannot write {path}: it is a folder (--out takes one)")
+    require_file(path, "the result to")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OperatorError(f"cannot write {path}: the folder {folder} may not be written")
 

@@ -196,6 +196,8 @@ def require_files_apart(args: argparse.Namespace) -> None:
     Found out before an hour of replay, not after it.
     """
     taken = {Path(args.file).resolve(): "the trace"}
+    if args.prompts is not None:
+        taken[Path(args.prompts).resolve()] = "the file of --prompts"
     for option, out in (("--json", args.json), ("--out", args.out), ("--requests", args.requests)):
         if out is None or (option == "--json" and out == "-"):
             continue

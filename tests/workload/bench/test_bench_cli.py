@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -173,3 +174,22 @@ def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(capsys, monke
     assert "bench: CV 2 at " in capsys.readouterr().err
     assert main([*QUICK, "--cv", "2", "--no-progress"]) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--trace", "t.csv", "--json", "./t.csv"], "t.csv would overwrite t.csv"),
+        (["--trace", "t.csv", "--html", "t.csv"], "t.csv would overwrite t.csv"),
+        (["--model", "t.csv", "--json", "t.csv"], "t.csv would overwrite t.csv"),
+        (["--html", "r", "--json", "r"], "r would overwrite another result"),
+        (["--json", "/dev/null"], "it is a device or a pipe, not a file"),
+    ],
+)
+def test_a_result_never_overwrites_what_was_read_or_a_device(options, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("precious")
+    with pytest.raises(OperatorError, match=said):
+        main([*QUICK, *options])
+    assert Path("t.csv").read_text() == "precious"
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
