@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Sequence
+from math import log
 
 from workload.report.analysis_parts import Facts
 from workload.report.numbers import duration, known, number, percent
@@ -25,6 +26,7 @@ _NUMBERS: Sequence[tuple[str, str, Callable[[object], str]]] = (
     ("idc_60_s", "IDC, 60 s", number),
     ("failed_ratio", "failed", percent),
 )
+_APART = log(1.25)  # ratios nearer to 1 are no difference to name
 _WORDS = ((0.02, "alike"), (0.1, "close"), (0.25, "different"))  # KS distance up to which a word holds
 
 
@@ -35,6 +37,8 @@ def number_rows(of: Facts) -> list[list[str]]:
         pair = of["numbers"].get(key) or {}
         if known(pair.get("a")) or known(pair.get("b")):
             rows.append([title, write(pair["a"]), write(pair["b"]), number(pair["ratio"])])
+        elif key == "alpha" and all(of["alpha_methods"]) and len(set(of["alpha_methods"])) > 1:
+            rows.append([title, *(f"by {method}" for method in of["alpha_methods"]), "not comparable: other methods"])
     return rows
 
 
@@ -73,10 +77,24 @@ def word(distance: float) -> str:
 
 
 def summary(of: Facts) -> str:
-    """Return the comparison in a sentence or two."""
+    """Return the comparison in a sentence or two, the greatest difference first."""
     told = [(found["ks"], title) for key, title, _ in COLUMNS if known((found := of["differences"][key])["ks"])]
     if not told:
         return "They have no column in common that can be compared."
     told.sort(reverse=True)
     parts = ", ".join(f"{title} {word(ks)} (KS {number(ks)})" for ks, title in told)
-    return f"{parts[:1].upper()}{parts[1:]}."
+    return f"{_greatest(of)}{parts[:1].upper()}{parts[1:]}."
+
+
+def _greatest(of: Facts) -> str:
+    """Return the figure whose ratio is farthest from 1 as a sentence; nothing if all are about equal."""
+    ratios = [
+        (abs(log(pair["ratio"])), title, write(pair["a"]), write(pair["b"]), pair["ratio"])
+        for key, title, write in _NUMBERS
+        if known((pair := of["numbers"].get(key) or {}).get("ratio")) and pair["ratio"] > 0
+    ]
+    off, title, a, b, ratio = max(ratios, default=(0.0, "", "", "", 1.0))
+    if off < _APART:
+        return ""
+    times = f"{number(ratio)} times as great" if ratio > 1 else f"{number(1 / ratio)} times less"
+    return f"The greatest difference is the {title}: {a} in A, {b} in B, {times}. "

@@ -9,6 +9,7 @@ _FAMILIES = {"exponential": "exponential", "gamma": "Gamma", "weibull": "Weibull
 _RHYTHM = 0.5  # autocorrelation from which a daily rhythm is called one
 _WEAK = 0.2
 _CALM, _BURSTY = 0.8, 1.2  # CV: below regular, between about Poisson
+_CUT_PER_S = 2  # rate from which whole seconds hide most gaps: as ``streams.stats.gamma_fit``
 
 
 def findings(facts: Facts) -> list[str]:
@@ -49,9 +50,34 @@ def _burstiness(facts: Facts) -> Iterator[str]:
         return
     word = "More regular than Poisson" if middle < _CALM else "About Poisson" if middle <= _BURSTY else "Bursty"
     alpha = (found["quantiles"].get("alpha") or {}).get("p50")
+    if cut_gaps(facts):
+        yield _by_counts(facts, middle, alpha)
+        return
     yield (
         f"{word}: the median CV of the gaps in windows of {duration(found['window_s'])} is {number(middle)} (α "
         f"{number(alpha)}); {percent(found['cv_above_one_ratio'])} of the windows are above 1, which is Poisson."
+    )
+
+
+def cut_gaps(facts: Facts) -> bool:
+    """Return whether the gaps' CV means nothing: stamps are whole seconds, and most gaps are shorter."""
+    rate = (facts["burstiness"]["quantiles"].get("rate_per_s") or {}).get("p50")
+    return bool(facts["file"]["whole_seconds"]) and known(rate) and rate > _CUT_PER_S
+
+
+def _by_counts(facts: Facts, cv: float, alpha: object) -> str:
+    rate = facts["burstiness"]["quantiles"]["rate_per_s"]["p50"]
+    verdict = "α is not known"
+    if known(alpha):
+        calm, bursty = _CALM**-2, _BURSTY**-2
+        word = "more regular than Poisson" if alpha > calm else "about Poisson" if alpha >= bursty else "bursty"
+        verdict = (
+            f"by their counts the requests are {word}: the median α of windows is {number(alpha)}, from counts, not "
+            "comparable with an α or a CV of gaps"
+        )
+    return (
+        f"Stamps are whole seconds at {number(rate)} requests/s, so most gaps are cut to 0 and the CV of the gaps "
+        f"(median {number(cv)}) means little; {verdict}."
     )
 
 
@@ -60,9 +86,17 @@ def _family(facts: Facts) -> Iterator[str]:
     if facts["burstiness"]["fitted"] and wins:
         best = max(wins, key=lambda name: wins[name])
         yield (
-            f"Of the four families, {_FAMILIES.get(best, best)} describes the gaps best in {percent(wins[best])} of "
-            f"{count(facts['burstiness']['fitted'], 'window')}."
+            f"Of the four families, {_FAMILIES.get(best, best)} describes the gaps best in {of_windows(facts, best)}."
         )
+
+
+def of_windows(facts: Facts, family: str) -> str:
+    """Return in how many windows a family is the best, of how many that were fitted, of how many there are."""
+    found = facts["burstiness"]
+    fitted, every = found["fitted"], len(found["windows"]["n"])
+    rest = f" ({count(every - fitted, 'other has', 'others have')} too few gaps or too many in a second)"
+    told = f"{number(round(found['wins'][family] * fitted))} of {count(fitted, 'window')}"
+    return told + (rest if every > fitted else "")
 
 
 def _dispersion(facts: Facts) -> Iterator[str]:

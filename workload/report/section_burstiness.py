@@ -3,6 +3,7 @@
 import numpy as np
 
 from workload.report.analysis_parts import Clock, Facts, beside_published, classes_of
+from workload.report.findings import cut_gaps, of_windows
 from workload.report.numbers import count, duration, known, number, percent
 from workload.report.page import Html, Section, absent, element, figure, how_to_read, method, paragraph, side_by_side
 from workload.report.plot_specs import Axis, Plot, Series, is_drawable
@@ -17,6 +18,10 @@ _WINDOWS_LEAST = 8  # fewer say nothing of a distribution
 _STRETCHES = 200
 FAMILY_NAMES = {"exponential": "exponential", "gamma": "Gamma", "weibull": "Weibull", "lognormal": "log-normal"}
 _QUANTILES = ("p10", "p25", "p50", "mean", "p75", "p90")
+_CUT = (
+    " Here stamps are whole seconds and most gaps are shorter: they are cut to 0, so the CV means little, and α comes "
+    "from counts, which is not comparable with one of gaps."
+)
 _MEASURES = {"rate_per_s": "rate, requests/s", "cv": "CV", "alpha": "α (Gamma shape)", "beta": "β (Gamma rate)"}
 
 
@@ -37,6 +42,7 @@ def burstiness_section(facts: Facts, clock: Clock) -> Section:
             "CV is the standard deviation of the gaps between requests over their mean. 1 is Poisson traffic, what "
             "queueing formulas and most load generators assume; above 1 requests come in clumps. α is the shape of a "
             "Gamma distribution of the gaps: 1 is Poisson, smaller is burstier (α = 1/CV² if the gaps are Gamma)."
+            + (_CUT if cut_gaps(facts) else "")
         ),
         window_values_over_time(facts, clock, ("cv", "CV of the gaps")),
         window_values_over_time(facts, clock, ("alpha", "Gamma shape α")),
@@ -155,8 +161,8 @@ def _families(facts: Facts) -> list[Html]:
     header = ["family", "best by AIC", "mean AIC above the best", "mean KS distance", "KS within 5 % bound"]
     return [
         paragraph(
-            f"Of {count(found['fitted'], 'window')} with fits, {FAMILY_NAMES.get(best, best)} is the best of the four "
-            f"in {percent(found['wins'][best])}. Best of four is not good: the KS columns say how well each describes."
+            f"{FAMILY_NAMES.get(best, best)} is the best of the four in {of_windows(facts, best)}. "
+            "Best of four is not good: the KS columns say how well each describes."
         ),
         table(header, rows),
     ]

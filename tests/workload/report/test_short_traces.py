@@ -1,14 +1,16 @@
-"""What a short trace cannot tell is not told as a number."""
+"""What a short or coarse trace cannot tell is not told as a number."""
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from tests.support.report_made import bare
+from tests.support.report_made import bare, trace
 from tests.support.report_pages import Page
 from workload.analyse.analysis import Options, analyse
+from workload.analyse.compare import compare
 from workload.report.analysis_html import analysis_page
 from workload.report.analysis_text import analysis_text
+from workload.report.differences import number_rows, summary
 from workload.trace.columns import OutcomeCode, Trace
 
 
@@ -65,3 +67,35 @@ def test_no_dispersion_is_told_of_a_few_bins():
     assert overall["idc"]["1"] is not None
     assert all(bins >= 30 for bins in facts["dispersion"]["scales"]["bins"])
     assert "Counts per 60 s" not in _told(facts)[0]
+
+
+def test_whole_seconds_of_dense_traffic_are_not_judged_by_the_cv_of_their_gaps():
+    rng = np.random.default_rng(3)
+    times = np.cumsum(rng.gamma(0.45, 1e6 / 6 / 0.45, 9000)).astype(np.int64)
+    fine, cut = (Trace.build(times // step * step, resolution_us=step) for step in (1, 1_000_000))
+    facts = analyse(cut, Options(classes_max=0)).as_dict()
+    for told in _told(facts):
+        assert "the CV of the gaps (median" in told
+        assert "from counts, not comparable with an α or a CV of gaps" in told
+        assert "More regular than Poisson" not in told
+    assert "means little" not in _told(analyse(fine, Options(classes_max=0)).as_dict())[0]
+    rows = number_rows(compare(fine, cut).as_dict()["all"])
+    assert ["α of all gaps", "by ye_chen", "by dispersion", "not comparable: other methods"] in rows
+
+
+def test_the_windows_that_were_fitted_are_counted_and_so_are_the_others():
+    times = np.concatenate([np.cumsum(np.random.default_rng(4).exponential(7, 120)), [5000.0, 9000.0]]) * 1e6
+    facts = analyse(Trace.build(times.astype(np.int64)), Options(classes_max=0)).as_dict()
+    found = facts["burstiness"]
+    assert (found["fitted"], len(found["windows"]["n"])) == (1, 3)
+    for told in _told(facts):
+        assert "1 of 1 window (2 others have too few gaps" in told
+        assert "1 windows" not in told
+
+
+def test_a_comparison_names_its_greatest_difference_first():
+    one = trace(2000)
+    fast = Trace.build(one.submitted_us // 7, request_tokens=one.request_tokens, response_tokens=one.response_tokens)
+    told = summary(compare(one, fast).as_dict()["all"])
+    assert told.startswith("The greatest difference is the ")
+    assert "The greatest" not in summary(compare(one, one).as_dict()["all"])
