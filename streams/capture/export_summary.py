@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from streams.capture.manifest import iso
 from streams.capture.output import side_path
+
+_LOW_BELOW = 0.95
 
 
 def summary(out: Path, about: dict[str, Any]) -> str:
@@ -49,13 +52,25 @@ def open_lines(facts: dict[str, Any]) -> list[str]:
 
 
 def completeness_lines(facts: dict[str, Any]) -> list[str]:
-    """Return captured over counted, one line for each service whose engines were read."""
-    return [
-        f"{service}: {found['captured_ok']:,} served requests captured, {found['counted_ok']:,} counted by its engines "
-        f"({found['ratio']:.2%})"
-        for service, found in facts.items()
-        if found["ratio"] is not None
-    ]
+    """Return captured over counted and up to when, a line for each service whose engines were read.
+
+    Where that is low, another says what it may mean.
+    """
+    lines = []
+    for service, found in facts.items():
+        if found["ratio"] is None:
+            continue
+        until = iso(max(engine["last_reading_us"] for engine in found["engines"]))
+        lines.append(
+            f"{service}: {found['captured_ok']:,} served requests captured, {found['counted_ok']:,} counted by its "
+            f"engines ({found['ratio']:.2%}) until {until}"
+        )
+        if found["ratio"] < _LOW_BELOW:
+            lines.append(
+                f"{service}: below {_LOW_BELOW:.0%}, so requests reached its engines past the agents (health checks, "
+                "other clients), or were lost on the way (see the losses), or its agents began later than the readings"
+            )
+    return lines
 
 
 def removed_lines(facts: dict[str, Any]) -> list[str]:

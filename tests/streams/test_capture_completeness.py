@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from collector.schema.codec import Batch, columns_of, encode
 from collector.schema.events import Kind, Resource
 from streams.capture.completeness import completeness, open_requests
+from streams.capture.export_summary import completeness_lines
 from streams.capture.files import DiskFolder
 from streams.capture.footer import rise
 from streams.capture.ledger import Removed
@@ -301,3 +302,12 @@ def test_readings_alone_bring_a_segment_with_requests_to_its_end(tmp_path: Path)
         writer.add(0, second + 1, reading(second * 1_000_000, ok=7, key="chat"))
     (listed,) = list_segments(tmp_path)
     assert (listed.footer.rows, listed.name.last) == (3, 62)  # the first request came at 1 s
+
+
+def test_a_low_completeness_says_up_to_when_and_what_it_may_mean():
+    engine = {"node": "n1", "engine": "e1", "first_reading_us": 0, "last_reading_us": 60_000_000, "restarts": 0}
+    found = {"captured_ok": 94, "counted_ok": 100, "counted_failed": 0, "engines": [engine]}
+    first, second = completeness_lines({"chat": {**found, "ratio": 0.94}})
+    assert "(94.00%) until 1970-01-01T00:01:00" in first
+    assert "past the agents" in second
+    assert len(completeness_lines({"chat": {**found, "ratio": 0.95}})) == 1
