@@ -50,7 +50,8 @@ class Options:
             suggest; the files do not say).
         zone_s: seconds to add to calendar times before days and hours are told (0: UTC).
         classes_max: classes looked at one by one, the greatest first; 0 for none (half of the work, or less).
-        bursts: look for bursts, too (else there are none).
+        bursts: look for bursts, too (else none is known).
+        burst_warmup_s: how long the detector learns before it tells of bursts.
         threads: how many parts are worked on at once; the result is the same for any number.
     """
 
@@ -59,6 +60,7 @@ class Options:
     zone_s: int = 0
     classes_max: int = 12
     bursts: bool = True
+    burst_warmup_s: int = AnalysisSettings().burst_warmup_s
     threads: int = 2
 
 
@@ -121,16 +123,17 @@ class _Work:
         self._arrivals = Arrivals.of(trace.submitted_us, trace.resolution_us)
         none = Arrivals.of(trace.submitted_us[:0], trace.resolution_us)
         self._searched = self._arrivals if options.bursts else none
+        self._detector = AnalysisSettings(burst_warmup_s=options.burst_warmup_s)
         self._tallies: list[Future[Tallies]] = []
         self._seconds = seconds_since(trace.submitted_us, self._arrivals.start) if self._arrivals.whole else None
 
     def search(self, pool: Executor) -> Future[list[Episode]]:
         """Start the search for bursts."""
-        return pool.submit(episodes, self._searched.by_second(), AnalysisSettings())
+        return pool.submit(episodes, self._searched.by_second(), self._detector)
 
     def bursts(self, searched: Future[list[Episode]]) -> Bursts:
         """Return what is told of the bursts found."""
-        return told(searched.result(), self._searched, AnalysisSettings())
+        return told(searched.result(), self._searched, self._detector)
 
     def parts(self, pool: Executor) -> dict[str, Future[Any]]:
         """Start the parts of all requests together, the longest first. A part waits for none that is started later."""

@@ -19,6 +19,7 @@ from streams.help_format import DefaultsAndExamples
 from workload.analyse.analysis import Options, analyse
 from workload.analyse.compare import compare
 from workload.arguments import require_file, whole
+from workload.formats.manifest import manifest_beside
 from workload.formats.registry import FORMATS, detect
 from workload.report.beside import beside
 from workload.report.dating import dated, moment_of, told_origin
@@ -65,6 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--compare", type=Path, metavar="OTHER", help="a second trace: how the two differ, feature by feature")
     add("--format", metavar="NAME", help="format of the trace (default: told from the file)")
     add("--window-s", type=whole(10, 604_800), default=1200, metavar="S", help="window of the burstiness, seconds")
+    add("--burst-warmup-s", type=whole(0, 604_800), default=Options().burst_warmup_s, metavar="S",
+        help="how long the burst detector learns: no burst is told in that time")  # fmt: skip
     add(
         "--by-class",
         action="store_true",
@@ -145,11 +148,13 @@ def _found(args: argparse.Namespace, stage: _Stage, aside: Executor | None) -> _
     trace = _trace(args, args.file, stage)
     # BurstGPT's clock is thought to begin on a Wednesday; of any other file without dates nothing is known.
     weekday = 2 if (args.format or detect(args.file)).startswith("burstgpt") else None
-    options = Options(window_s=args.window_s, zone_s=round(args.zone_h * 3600), day_zero_weekday=weekday)
+    options = Options(window_s=args.window_s, zone_s=round(args.zone_h * 3600), day_zero_weekday=weekday,
+                      burst_warmup_s=args.burst_warmup_s)  # fmt: skip
     if args.json is None and args.html is None and not args.by_class:
         options = replace(options, classes_max=0)  # nobody would see them
     stage.now("analysing")
     facts = analyse(trace, options, stage.done, aside).as_dict()
+    facts["file"]["outcomes_told"] = _outcomes_told(args.file, facts["file"]["outcomes"])
     if args.compare is None:
         return _Found(facts, None)
     other = _trace(args, args.compare, stage)
@@ -159,6 +164,14 @@ def _found(args: argparse.Namespace, stage: _Stage, aside: Executor | None) -> _
     of_other = back_in_time({"steps_back": back, "step_back_max_s": most_us / 1e6})
     compared["notes"] += [f"B: {sentence}" for sentence in of_other]
     return _Found(facts, compared)
+
+
+def _outcomes_told(path: Path, found: dict[str, int]) -> dict[str, int] | None:
+    """Return how requests ended as the manifest beside FILE counts them, if that knows what FILE has no column for."""
+    beside = manifest_beside(path)
+    rows = beside.said.get("rows") if beside and not beside.differs else None
+    told = rows.get("by_outcome") if isinstance(rows, dict) else None
+    return told if isinstance(told, dict) and set(told) - {name for name, n in found.items() if n} else None
 
 
 def _trace(args: argparse.Namespace, path: Path, stage: _Stage) -> Trace:

@@ -168,6 +168,9 @@ def _sessions(facts: Facts) -> Iterator[str]:
 
 def _failures(facts: Facts) -> Iterator[str]:
     found = facts["failures"]
+    if told := facts["file"].get("outcomes_told"):
+        shown = ", ".join(f"{n:,} {name}" for name, n in told.items() if known(n))
+        yield f"The file has no column for how requests ended but 0 response tokens; the manifest beside it: {shown}."
     if not found["failed"]:
         if found["n"]:
             yield "No request is marked as failed."

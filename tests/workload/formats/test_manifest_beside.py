@@ -77,3 +77,13 @@ def test_a_conversion_into_dates_takes_the_manifests_origin(exported, tmp_path, 
     assert burstwatch(command) == 0
     assert "2026-11-01" not in out.read_text()
     assert "is not of this file any more" in capsys.readouterr().err
+
+
+def test_an_analysis_tells_outcomes_that_the_file_cannot_hold(exported, capsys):
+    assert burstwatch(["trace", "analyze", str(exported)]) == 0
+    assert "the manifest beside it: 56 ok, 4 cancelled." in capsys.readouterr().out
+    assert burstwatch(["trace", "analyze", str(exported), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["file"]["outcomes_told"] == {"ok": 56, "cancelled": 4}
+    exported.write_text(ROWS + "99.5,m,1,2,3,API log\n")
+    assert burstwatch(["trace", "analyze", str(exported)]) == 0
+    assert "the manifest beside it" not in capsys.readouterr().out

@@ -1,5 +1,7 @@
 """What a short or coarse trace cannot tell is not told as a number."""
 
+import json
+
 import numpy as np
 import pytest
 from rich.console import Console
@@ -10,8 +12,10 @@ from workload.analyse.analysis import Options, analyse
 from workload.analyse.compare import compare
 from workload.report.analysis_html import analysis_page
 from workload.report.analysis_text import analysis_text
+from workload.report.analyze_cli import main
 from workload.report.differences import number_rows, summary
 from workload.trace.columns import OutcomeCode, Trace
+from workload.trace.write import write_trace
 
 
 def _told(facts):
@@ -99,3 +103,12 @@ def test_a_comparison_names_its_greatest_difference_first():
     told = summary(compare(one, fast).as_dict()["all"])
     assert told.startswith("The greatest difference is the ")
     assert "The greatest" not in summary(compare(one, one).as_dict()["all"])
+
+
+def test_a_shorter_warm_up_searches_a_short_trace(tmp_path, capsys):
+    write_trace(bare(100), tmp_path / "t.csv")
+    assert main([str(tmp_path / "t.csv"), "--burst-warmup-s", "30", "--json"]) == 0
+    bursts = json.loads(capsys.readouterr().out)["bursts"]
+    assert (bursts["warmup_s"], bursts["n"], bursts["per_day"]) == (30, 0, 0)
+    assert main([str(tmp_path / "t.csv"), "--burst-warmup-s", "30"]) == 0
+    assert "No burst was found. The first 30 s" in capsys.readouterr().out
