@@ -44,6 +44,8 @@ def main(argv: list[str]) -> int:
 def _plan(args: argparse.Namespace) -> Plan:
     if args.model and args.trace:
         raise OperatorError("--model and --trace both say what is sent: give one of them")
+    if args.format and not args.trace:
+        raise OperatorError("--format needs --trace")
     if not args.cv or not args.rate:
         raise OperatorError("--cv and --rate need at least one number each")
     if bad := [cv for cv in args.cv if not CV_MIN <= cv <= CV_MAX]:
@@ -62,7 +64,7 @@ def _plan(args: argparse.Namespace) -> Plan:
     if args.model:
         source = model_source(find_model(args.model))
     elif args.trace:
-        source = trace_source(Path(args.trace))
+        source = trace_source(Path(args.trace), format=args.format)
     return Plan(
         source=source,
         slo=Objective(

@@ -84,6 +84,7 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="take lengths from this trace, in any known format (default: the built-in workload)",
     )
+    add("--format", metavar="NAME", help="format of the trace (default: told from the file)")
     add("--cv", type=numbers, default=CVS, metavar="A,B,..", help="burstiness of each run (default: 0.5,1,2,4,8)")
     add("--rate", type=numbers, default=(4.0,), metavar="A,B,..", help="requests/s, one sweep each (default: 4)")
     add("--duration-s", type=above_zero, default=120.0, help="of one run (default: %(default)s)")

@@ -46,14 +46,14 @@ def builtin_source() -> Source:
     return Source(name=BUILTIN, trace=_lengths(lengths[:, 0], lengths[:, 1]))
 
 
-def trace_source(path: Path) -> Source:
-    """Return the lengths of a trace file's rows that tell them and did not fail.
+def trace_source(path: Path, *, format: str | None = None) -> Source:  # noqa: A002
+    """Return the lengths of a trace file's rows that tell them and did not fail; ``format`` None: told from the file.
 
     Raises ``OperatorError`` for a file that cannot be read or has no such row.
     """
     from workload.trace.read import read_trace  # noqa: PLC0415 - polars, of an extra, behind it
 
-    trace = read_trace(path)
+    trace = read_trace(path, format=format)
     served = (trace.request_tokens > 0) & (trace.response_tokens > 0)
     if not served.any():
         raise OperatorError(f"{path}: no row tells both its request and its response tokens")

@@ -149,9 +149,12 @@ def open_records(path: Path, name: str | None, reading: Reading) -> Iterator[tup
     """Open a trace of the format ``name`` (None: detected) for reading row by row.
 
     Gives the format, its records in file order and the file under them (its ``tell`` is the progress; None for formats
-    that are no lines). Raises ``OperatorError`` for a file that is not what it should be.
+    that are no lines). Raises ``OperatorError`` for a name that is not known and a file that is not what it should be.
     """
-    form = FORMATS[name or detect(path)]
+    name = name or detect(path)
+    if name not in FORMATS:
+        raise OperatorError(f"--format {name} is not known; known formats: {', '.join(FORMATS)}")
+    form = FORMATS[name]
     try:
         if form.read_file is not None:
             yield form, form.read_file(path, reading), None

@@ -133,6 +133,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--steady", action="store_true", help="the model's mean rate all along: no hours of the day, no timeline")
     add("--trace", metavar="FILE", help="trace to play at another rate; any format of `trace convert`")
+    add("--format", metavar="NAME", help="format of the trace (default: told from the file)")
     add("--by", choices=METHODS, help="how to scale the trace, see below")
     add("--start", type=_start, default=0.0, metavar="S|H:MM", help="begin so far into the model's day or the trace")
     add("--sweep", type=_sweep, metavar="cv=X,Y,...", help="a file for each CV: equal rate, the same requests")
@@ -171,6 +172,7 @@ def _check_together(args: argparse.Namespace) -> None:
         (args.sweep and args.cv, False, "--sweep and --cv: one of them"),
         (args.mix, args.model, "--mix needs --model"),
         (args.by, args.trace, "--by needs --trace"),
+        (args.format, args.trace, "--format needs --trace"),
         (args.by and (args.sweep or args.cv), False, "--by keeps the trace's burstiness, --sweep and --cv replace it"),
         (args.start, source, "--start needs --model or --trace"),
         (args.steady, args.model, "--steady needs --model"),
@@ -204,7 +206,7 @@ def _make(args: argparse.Namespace) -> int:
         if args.model:
             made = from_models([find_model(name) for name in args.model], asked)
         elif args.trace:
-            made = from_trace(read_trace(Path(args.trace)), asked)
+            made = from_trace(read_trace(Path(args.trace), format=args.format), asked)
         else:
             made = from_builtin(asked)
     files = files_of(args.out, made)

@@ -191,6 +191,26 @@ def test_every_command_that_reads_a_trace_says_what_to_do_with_a_folder(command,
     assert "cannot read .: it is a folder; `burstwatch trace export` makes a trace" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "trace analyze f --format morse",
+        "workload fit f --out m.toml --format morse",
+        "workload generate --trace f --by thin --rate 1 --out o.csv --format morse",
+        "workload bench --simulate --trace f --format morse",
+        "replay f --url http://127.0.0.1:9/v1 --format morse",
+    ],
+)
+def test_every_command_that_reads_a_trace_takes_a_format_by_the_same_option(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f").write_text("Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n")
+    assert 2 == burstwatch(command.split())
+    told = capsys.readouterr().err
+    assert "morse" in told
+    assert "burstgpt-8, burstgpt-6" in told
+    assert 1 == told.count("\n")
+
+
 def test_a_manifest_is_no_trace_but_says_which_file_is(tmp_path, capsys):
     assert 2 == burstwatch(["trace", "info", str(tmp_path / "day.manifest.json")])
     assert "is the manifest of a trace: give the trace itself (day.csv)" in capsys.readouterr().err
