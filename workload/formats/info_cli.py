@@ -186,7 +186,9 @@ def _arrivals(about: Mapping[str, Any]) -> str:
         return "too few to say"
     parts = [f"{about['rate_per_s']:.4g} requests/s"]
     parts += [f"CV of gaps {about['cv']:.3g}"] if about["cv"] is not None else []
-    parts += [f"Gamma shape {about['alpha']:.3g} ({about['alpha_method']})"] if about["alpha"] is not None else []
+    if about["alpha"] is not None:
+        counts = ": from counts, not comparable with one of gaps" if about["alpha_method"] == "dispersion" else ""
+        parts.append(f"Gamma shape {about['alpha']:.3g} ({about['alpha_method']}{counts})")
     parts += [f"dispersion over 60 s {about['idc_60s']:.3g}"] if about["idc_60s"] is not None else []
     if about["resolution_us"] >= 1_000_000 and about["rate_per_s"] > 0.5:
         parts.append("limited by the whole-second clock: bursts within a second are not seen")

@@ -87,11 +87,16 @@ def summary(of: Facts) -> str:
 
 
 def _greatest(of: Facts) -> str:
-    """Return the figure whose ratio is farthest from 1 as a sentence; nothing if all are about equal."""
+    """Return the figure whose ratio is farthest from 1 as a sentence; nothing if all are about equal.
+
+    CVs are left out where one alpha is of gaps and the other of counts: the clocks differ, and CVs with them.
+    """
+    clocks = set(of["alpha_methods"])
+    unlike = {"cv", "window_cv_median"} if "dispersion" in clocks and len(clocks) > 1 else set()
     ratios = [
         (abs(log(pair["ratio"])), title, write(pair["a"]), write(pair["b"]), pair["ratio"])
         for key, title, write in _NUMBERS
-        if known((pair := of["numbers"].get(key) or {}).get("ratio")) and pair["ratio"] > 0
+        if key not in unlike and known((pair := of["numbers"].get(key) or {}).get("ratio")) and pair["ratio"] > 0
     ]
     off, title, a, b, ratio = max(ratios, default=(0.0, "", "", "", 1.0))
     if off < _APART:

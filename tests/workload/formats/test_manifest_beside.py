@@ -87,3 +87,12 @@ def test_an_analysis_tells_outcomes_that_the_file_cannot_hold(exported, capsys):
     exported.write_text(ROWS + "99.5,m,1,2,3,API log\n")
     assert burstwatch(["trace", "analyze", str(exported)]) == 0
     assert "the manifest beside it" not in capsys.readouterr().out
+
+
+def test_a_shape_from_counts_is_told_as_such(tmp_path, capsys):
+    times = (i // 7 + (i % 97 == 0) for i in range(4000))
+    head = ROWS.splitlines()[0]
+    (tmp_path / "w.csv").write_text("\n".join([head, *(f"{t},m,1,2,3,API log" for t in sorted(times))]) + "\n")
+    assert burstwatch(["trace", "info", str(tmp_path / "w.csv")]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert ("from counts, not comparable" in told) == ("(dispersion" in told) == ("Gamma shape" in told) is True

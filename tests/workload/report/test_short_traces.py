@@ -83,7 +83,9 @@ def test_whole_seconds_of_dense_traffic_are_not_judged_by_the_cv_of_their_gaps()
         assert "from counts, not comparable with an α or a CV of gaps" in told
         assert "More regular than Poisson" not in told
     assert "means little" not in _told(analyse(fine, Options(classes_max=0)).as_dict())[0]
-    rows = number_rows(compare(fine, cut).as_dict()["all"])
+    compared = compare(fine, cut).as_dict()["all"]
+    assert "CV" not in summary(compared), "two clocks are no difference of the traffic"
+    rows = number_rows(compared)
     assert ["α of all gaps", "by ye_chen", "by dispersion", "not comparable: other methods"] in rows
 
 
