@@ -173,6 +173,7 @@ def prove_sweep(
                 ok=alpha.ok or _covers(found, cv**-2),
                 lower=found.stats.alpha_lower,
                 upper=found.stats.alpha_upper,
+                or_interval=True,
             ),
             *(check for check in stated(found) if check.name not in {"cv", "alpha"}),
             *length_checks(source, trace),

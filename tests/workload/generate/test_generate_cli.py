@@ -314,3 +314,6 @@ def test_the_words_of_the_proof_are_explained_under_it(files, tmp_path, capsys):
     assert generate("--trace", tmp_path / "four.csv", "--rate", 1, "--by", "model", "--out", tmp_path / "f.csv") == 0
     told = capsys.readouterr().err
     assert "too few: too few requests in the source" in told
+    assert generate("--cv", 2, "--out", tmp_path / "s.csv") == 0
+    alpha = next(line for line in capsys.readouterr().err.splitlines() if "alpha" in line)
+    assert "20.00% or interval" in alpha
