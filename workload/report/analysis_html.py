@@ -1,7 +1,7 @@
 """The analysis of a trace as a page. ``analysis_page`` takes ``Analysis.as_dict()`` (or the same from ``--json``)."""
 
 from workload.report.analysis_parts import Clock, Facts
-from workload.report.findings import findings
+from workload.report.findings import cut_gaps, findings
 from workload.report.numbers import duration, known, moment, number, percent
 from workload.report.page import Cell, Html, listed, page, paragraph, tiles
 from workload.report.section_burstiness import burstiness_section
@@ -67,7 +67,11 @@ def _tiles(facts: Facts) -> Html:
         ("Requests", number(told["rows"]), f"in {duration(told['span_s'])}"),
         ("Mean rate", number(rate["mean_per_s"]), "requests/s"),
         ("Busiest minute", number(rate["peak_minute_per_s"]), "requests/s"),
-        ("CV, median window", number((median.get("cv") or {}).get("p50")), f"{duration(found['window_s'])} windows"),
+        (
+            "CV, median window",
+            number((median.get("cv") or {}).get("p50")),
+            "of cut gaps: means little" if cut_gaps(facts) else f"{duration(found['window_s'])} windows",
+        ),
         ("α, median window", number((median.get("alpha") or {}).get("p50")), "1 is Poisson, less is burstier"),
         ("Bursts", number(facts["bursts"]["n"]), _how_often(facts["bursts"])),
         ("Tokens, mean", f"{number(facts['lengths']['request']['mean'])}", _response(facts)),

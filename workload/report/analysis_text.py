@@ -9,7 +9,7 @@ from rich.text import Text
 
 from workload.report.analysis_parts import Clock, Facts, classes_of, rows_of
 from workload.report.differences import distance_rows, number_rows, summary
-from workload.report.findings import findings
+from workload.report.findings import cut_gaps, findings
 from workload.report.numbers import duration, moment, number, percent, span
 from workload.report.published import BURSTGPT_3, BURSTINESS, FAILURES, LENGTHS, RATE, RELATION, SESSIONS, Figure
 
@@ -69,8 +69,9 @@ def _windows(classes: Sequence[tuple[str, Facts]]) -> list[RenderableType]:
             cells = [number(quantiles.get(q)) for q in ("p10", "p25", "p50", "mean", "p75", "p90")]
             rows.append([name if key == "rate_per_s" else "", title, *cells, number(whole)])
     window_s = classes[0][1]["burstiness"]["window_s"]
+    cut = "; CV of gaps cut to whole seconds, which means little" if cut_gaps(classes[0][1]) else ""
     header = ["", "", "p10", "p25", "p50", "mean", "p75", "p90", "whole trace"]
-    return _table(f"Burstiness, windows of {duration(window_s)}", header, rows, words=2)
+    return _table(f"Burstiness, windows of {duration(window_s)}{cut}", header, rows, words=2)
 
 
 def _families(facts: Facts) -> list[RenderableType]:

@@ -82,6 +82,9 @@ def test_whole_seconds_of_dense_traffic_are_not_judged_by_the_cv_of_their_gaps()
         assert "the CV of the gaps (median" in told
         assert "from counts, not comparable with an α or a CV of gaps" in told
         assert "More regular than Poisson" not in told
+    text, page = _told(facts)
+    assert "CV of gaps cut to whole seconds, which means little" in text
+    assert "of cut gaps: means little" in page
     assert "means little" not in _told(analyse(fine, Options(classes_max=0)).as_dict())[0]
     compared = compare(fine, cut).as_dict()["all"]
     assert "CV" not in summary(compared), "two clocks are no difference of the traffic"
