@@ -145,8 +145,9 @@ def test_mistakes_of_the_command_are_told(tmp_path: Path, capsys):
         burstwatch(["trace", "export", str(folder), "--out", out, "--profile", "vllm", "--origin", "1970-01-01"]) == 2
     )
     assert "counts from its first row" in capsys.readouterr().err
-    assert burstwatch(["trace", "export", str(folder), "--out", out, "--service", "chta"]) == 0
+    assert burstwatch(["trace", "export", str(folder), "--out", out, "--service", "chta"]) == 2
     assert "no service 'chta'; it knows: chat" in capsys.readouterr().err
+    assert not Path(out).exists()
 
 
 def test_split_gives_each_service_its_own_three_files_with_one_origin(tmp_path: Path, capsys):
