@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import version
 
+from burstwatch.lines import forget_reader, reader_has_gone
 from collector.schema.errors import OperatorError
 
 # verb -> ("module:function", help). Modules load when their verb is called: `agent` never pays for numpy.
@@ -69,6 +70,10 @@ def _run(verb: str, rest: list[str]) -> int:
     except OperatorError as error:
         print(f"burstwatch {verb}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        if not reader_has_gone():
+            raise  # another pipe's, a fault of ours
+        return 0  # `| head` has seen enough
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in DEPENDENCIES:
@@ -81,6 +86,9 @@ def _run(verb: str, rest: list[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    finally:
+        if reader_has_gone():
+            forget_reader()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The front door where something is missing: what an install lacks is one line, what we broke is a traceback."""
 
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -54,3 +55,16 @@ def test_every_dependency_of_the_package_is_known_by_the_name_it_is_imported_by(
     covered = {module: {owner.replace("_", "-") for owner in owners.get(module, ())} for module in cli.DEPENDENCIES}
     assert names <= set().union(*covered.values())
     assert {module for module, of in covered.items() if not of & names} == {"mode"}, "imported, and brought by Faust"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["trace", "--help"], ["workload", "bench", "--simulate", "--cv", "1", "--duration-s", "20", "--json", "-"]],
+)
+def test_a_reader_who_has_seen_enough_is_no_error(words):
+    command = [sys.executable, "-m", "burstwatch", *words]
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {shlex.join(command)} | true"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
