@@ -30,9 +30,10 @@ test: venv       ## unit, property, broker and end-to-end tests (under 5 minutes
 
 test-slow: venv  ## fault injection: kill -9 of every part, broker away, long runs
 	@echo "==> pytest (slow suites)"
-	@# Mutants of alerts are work for every core; the rest starts and kills processes, one after the other.
+	@# Mutants of alerts and simulated truths are work for every core; the rest starts and kills processes, one after the other.
 	@$(BIN)/python -m pytest -q -n 2 -m "slow and not bench and $(SUITES)" $(ARGS) tests/dashboards || [ $$? -eq 5 ]
-	@$(BIN)/python -m pytest -q -m "slow and not bench and $(SUITES)" --ignore=tests/dashboards $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow and not bench and $(SUITES)" $(ARGS) tests/workload || [ $$? -eq 5 ]
+	@$(BIN)/python -m pytest -q -m "slow and not bench and $(SUITES)" --ignore=tests/dashboards --ignore=tests/workload $(ARGS)
 
 test-kafka: venv ## conformance and end-to-end suites against a real Apache Kafka (fetched from Maven Central)
 	@$(BIN)/python -m tests.kafka.apache --run $(BIN)/python -m pytest -q -m "(kafka and not slow) or real_kafka" $(ARGS)
